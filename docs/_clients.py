@@ -151,7 +151,7 @@ def _ran(clients: Iterable[Client]) -> list[str]:
 def _counts(clients: Sequence[Client]) -> Iterator[str]:
     programs = list(dict.fromkeys(client.program for client in clients))
     yield from ("## Counts", "")
-    yield "How many cases have which grade, by the version of the client. An empty place was not run."
+    yield "The number of cases with each grade, by the version of the client. Empty cells were not run."
     yield ""
     yield "| Gradio | " + " | ".join(programs) + " |"
     yield "|---|" + "---|" * len(programs)
@@ -200,7 +200,7 @@ def _matrices(clients: Sequence[Client]) -> Iterator[str]:
 
 
 def _all_causes(clients: Sequence[Client]) -> Iterator[str]:
-    yield from ("## Causes", "", "A range of versions is one of those that the client was run on.", "")
+    yield from ("## Causes", "", "A range contains only the versions on which the client was run.", "")
     for client in clients:
         found = [(word, client.causes(word)) for word in ("wrong", "known", "off tape", "cannot")]
         if any(causes for _, causes in found):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases: what a scenario must look like to a caller, as data that any client's tests could read.
+"""Cases: the results that a caller must see in each scenario, as data that the tests of any client can read.
 
-A case is a list of steps against the canonical app.  A step calls one endpoint and says what must come of
-it; ``parallel`` steps run at once.  The same case drives a real server (recording), the live suite and the
-replay of its traces.
+A case is a list of steps against the canonical app.  A step calls one endpoint and states the expected
+result; ``parallel`` steps run at once.  The same case drives a real server (recording), the live suite and
+the replay of its traces.
 
 Fields of a case: ``name``, ``about``, ``variant`` (of the app), ``protocol``, ``auth``, ``needs``
 (capabilities), ``since`` / ``until`` (Gradio versions, the latter exclusive) with ``because``, ``gaps``
@@ -13,13 +13,13 @@ Fields of a case: ``name``, ``about``, ``variant`` (of the app), ``protocol``, `
 Fields of a step: ``call``, ``endpoint`` (a name that only the session has), ``component`` (one of its server
 functions, instead of a call), ``data``, ``event_data``, ``session`` (a label), ``adapter`` (that must be
 chosen), ``send`` (chunks of a streaming input, one for each answer, then its end), ``keep`` (the files of the
-outputs for later steps); what must come of it: ``outputs`` | ``any_of`` | ``contains`` | ``length`` |
+outputs for later steps); the expected result: ``outputs`` | ``any_of`` | ``contains`` | ``length`` |
 ``matches`` (a pattern of the only output as a text), ``files`` (those found in the outputs, in order, each
 with ``name``, ``text``, ``size`` or ``starts``), ``yields`` | ``yield_count``,
 ``consistent`` (the last yield equals the result), ``events`` (kinds, as an ordered
-subsequence), ``error`` (type) and ``message`` (part of its text), ``hint`` (part of our own text; other
-clients have words of their own), ``cancel_after`` (kind and count),
-``quiet`` (nothing is expected of it).
+subsequence), ``error`` (type) and ``message`` (part of its text), ``hint`` (part of this library's own text;
+other clients have other texts), ``cancel_after`` (kind and count),
+``quiet`` (the result is not checked).
 
 In ``data`` and ``event_data`` a mapping with one of these keys stands for a file: ``$file`` (``name`` and
 ``text``), ``$image`` (a PNG of so many pixels a side), ``$sound`` (a wave file of so many seconds), ``$kept``
@@ -46,10 +46,10 @@ def numbers(version: str) -> tuple[int, int, int]:
 
 @attrs.frozen
 class Range:
-    """Versions from one to before another, and why they are special.
+    """A range of versions, the end exclusive, and why they are special.
 
     Attributes:
-        sometimes: The server's bug is a race: passing is no news.
+        sometimes: The server's bug is a race, so the case may also pass.
     """
 
     because: str
@@ -65,7 +65,7 @@ class Range:
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """One call, and what must come of it."""
+    """One call, and its expected result."""
 
     call: str
     data: Sequence[Any]
@@ -117,17 +117,17 @@ class Case:
         return next((one.steps for one in self.unlike if one.covers(version)), self.steps)
 
     def unsupported(self, version: str) -> str | None:
-        """Return why a version cannot run it, or None."""
+        """Return why a version cannot run the case, or None."""
         if not self.supported.covers(version):
             return self.supported.because
         return next((one.because for one in self.gaps if one.covers(version)), None)
 
     def known_failure(self, version: str) -> Range | None:
-        """Return which bug of the server makes it fail there, or None."""
+        """Return the bug of the server that makes the case fail on a version, or None."""
         return next((one for one in self.known_failures if one.covers(version)), None)
 
     def applies(self, version: str) -> bool:
-        """Return whether the case is meant for a version at all."""
+        """Return whether the case applies to a version."""
         return not self.only or version in self.only
 
 
@@ -197,7 +197,7 @@ def find_case(name: str) -> Case:
     """Return a case by name.
 
     Raises:
-        KeyError: There is none.
+        KeyError: There is no case of that name.
     """
     return next((case for case in all_cases() if case.name == name), None) or _unknown(name)
 

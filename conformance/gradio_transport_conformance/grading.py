@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came of a case, and what it is worth. Pure; no I/O."""
+"""The grading of a case from its outcomes. Pure; no I/O."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from .outcomes import FoundFile, Observed, OutcomeError, StepOutcome, kind_of, o
 
 
 class Grade(enum.StrEnum):
-    """The worth of one case on one server.
+    """The grade of one case on one server.
 
     `PASS` and `FAIL` are *right* and *wrong* in the summary of a run.
 
     Attributes:
-        PASS: What came is what must come.
-        UNSUPPORTED: The version does not have it.
+        PASS: The result is the expected one.
+        UNSUPPORTED: The version does not support it.
         KNOWN_FAIL: A known bug of the server, or of the client that is graded.
-        FAIL: What came differs, or nothing came: the driver died or hung.
-        OFF_TAPE: The client asked what the recording does not answer.
-        CANNOT: The client does not have it. It is never a pass.
+        FAIL: The result differs, or there is none: the driver died or hung.
+        OFF_TAPE: The client sent a request for which the recording has no reply.
+        CANNOT: The client does not support it. It is never a pass.
     """
 
     PASS = "PASS"  # noqa: S105 - not a password
@@ -44,7 +44,7 @@ class Result:
     """One cell of the support matrix.
 
     Attributes:
-        reason: Why it is not PASS.
+        reason: Why the grade is not PASS.
     """
 
     version: str
@@ -66,12 +66,12 @@ def equal(one: Any, other: Any) -> bool:
 
 
 def problems(observed: Observed) -> list[str]:
-    """Return how what this library showed of a step differs from what must come."""
+    """Return the differences between this library's result of a step and the expected one."""
     return step_problems(observed.step, outcome_of(observed))
 
 
 def step_problems(step: Step, outcome: StepOutcome) -> list[str]:
-    """Return how what came of a step differs from what must come."""
+    """Return the differences between the outcome of a step and the expected one."""
     if step.quiet:
         return []
     found = [f"deviation: {deviation}" for deviation in outcome.deviations]
@@ -92,7 +92,7 @@ def _error_problems(step: Step, error: OutcomeError | None, *, is_ours: bool) ->
         return [f"no {step.error}"]
     if step.error is None or step.error not in error.stands_for:
         return [f"{error.name} instead of {step.error or 'a result'}: {error.message}"]
-    # Of a cancellation the caller knows why.
+    # The caller knows the reason for a cancellation.
     wanted = [] if step.error == "CancelledError" else [step.message, step.hint if is_ours else ""]
     return [
         f"the error does not say {text!r}: {error.message}" for text in wanted if text not in error.message
@@ -187,7 +187,7 @@ def grade(case: Case, version: str, face: str, observed: Sequence[Observed]) -> 
 def grade_outcomes(
     case: Case, version: str, client: str, outcomes: Sequence[tuple[Step, StepOutcome]]
 ) -> Result:
-    """Return the result of a case, of which every step was played by some client."""
+    """Return the result of a case whose steps were played by any client."""
     found = [problem for step, outcome in outcomes for problem in step_problems(step, outcome)]
     for step, _ in outcomes:
         if step.some_error is not None:

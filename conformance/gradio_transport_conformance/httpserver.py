@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a trace on pytest-httpserver, websockets on the same port included.
+"""Plays a trace on pytest-httpserver, including websockets on the same port.
 
-Werkzeug gives the handlers the raw socket, on which simple-websocket speaks.  The server must be threaded:
+Werkzeug gives the handlers the raw socket, which simple-websocket uses.  The server must be threaded:
 with one thread an open stream would block the join of the next call.
 """
 
@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.02
 
 
 class _DroppedResponse(Response):
-    """A response that is none: werkzeug takes the error for a client that went away, and says nothing."""
+    """A response that breaks the connection: werkzeug treats the error as a disconnect, and logs nothing."""
 
     def __call__(self, environ: dict[str, Any], *_: Any) -> Iterable[bytes]:
         # The handler would wait for the next request on this connection.
@@ -52,7 +52,7 @@ class _Host:
 
     def __call__(self, request: Request) -> Response:
         connection = request.environ["werkzeug.socket"]
-        # Else each part of a stream waits until the client confirms the last.
+        # Otherwise each part of a stream waits until the client confirms the last.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._player.connection_opened(connection)
         target = request.full_path
@@ -92,7 +92,7 @@ class _Host:
 
 
 class _Server(HTTPServer):
-    """A server that stops soon: by default werkzeug looks twice a second whether it should."""
+    """A server that stops quickly: by default werkzeug checks twice a second whether it should stop."""
 
     def thread_target(self) -> None:
         """Serve until the server is stopped."""
@@ -101,7 +101,7 @@ class _Server(HTTPServer):
 
 
 def _check_port(port: int) -> None:
-    """Raise `OSError` if a port is in use: werkzeug would print so, and end the program."""
+    """Raise `OSError` if a port is in use: werkzeug would print a message and end the program."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
@@ -117,7 +117,7 @@ def play_on(
     strict: bool = False,
     log: Callable[[Heard], None] | None = None,
 ) -> Generator[Served, None, None]:
-    """Play a trace on a running pytest-httpserver, which must be threaded, and take it off again."""
+    """Play a trace on a running pytest-httpserver, which must be threaded, and remove it at the end."""
     script = ReplayScript(
         trace if isinstance(trace, Trace) else read_trace(trace),
         server.url_for("").removesuffix("/"),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came of a step, in one form: seen by this library, or answered by the driver of any other client.
+"""The outcome of a step in one form, from this library or from the driver of any other client.
 
-So one grader serves both.  What a client does not show is None here, and is not graded.
+So one grader serves both.  Data that a client does not report is None here, and is not graded.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ STANDS_FOR: Mapping[str, frozenset[str]] = {
         }
     ),
 }  # fmt: skip
-"""The errors that a case or a fault may expect, by the kind of error that a driver answers.
+"""The errors that a case or a fault may expect, by the kind of error in a driver's answer.
 
-Kinds are coarser than the errors of this library: other clients have errors of their own. An app's validator
-is part of the app to some and a refusal to others, so ValidationFailed is in three of them.
+Kinds are coarser than the errors of this library, because other clients have errors of their own. Some
+clients treat an app's validator as part of the app, others as a refusal, so ValidationFailed is in three of
+them.
 """
 
 
@@ -59,11 +60,11 @@ class FoundFile:
 
 @attrs.frozen(kw_only=True)
 class Observed:
-    """What this library showed of one step.
+    """The result of one step in this library.
 
     Attributes:
-        files: The files of the outputs; None where nobody could fetch them (in a replay without I/O).
-        answer: What a component's own function gave.
+        files: The files of the outputs; None if they could not be fetched (in a replay without I/O).
+        answer: The value that a component's own function returned.
     """
 
     step: Step
@@ -80,8 +81,8 @@ class OutcomeError:
     """Why a step has no value.
 
     Attributes:
-        name: What the client calls the error.
-        stands_for: The errors of a case that it may be.
+        name: The client's name for the error.
+        stands_for: The errors of a case that match it.
         message: Its text.
     """
 
@@ -95,14 +96,14 @@ class OutcomeError:
 
 @attrs.frozen(kw_only=True)
 class StepOutcome:
-    """What came of one step, of any client.
+    """The outcome of one step, from any client.
 
     Attributes:
         value: The outputs; None: the call did not complete.
         yields: The outputs before the result.
         events: The names of the messages.
         adapter: The adapter that made the call; None: the client is not this library.
-        deviations: Where the messages differed from the flow.
+        deviations: The differences of the messages from the flow.
         files: The files of the outputs.
     """
 
@@ -121,7 +122,7 @@ def kind_of(event: Event) -> str:
 
 
 def outcome_of(observed: Observed) -> StepOutcome:
-    """Return what this library showed as an outcome."""
+    """Return this library's result as an outcome."""
     events, error = observed.events, observed.error
     value: Sequence[Any] | None = None
     if observed.step.component is not None:
@@ -143,7 +144,7 @@ def outcome_of(observed: Observed) -> StepOutcome:
 
 
 def outcome_of_answer(answer: StepAnswer) -> StepOutcome:
-    """Return what a driver answered as an outcome. A file that the client gave as a value is a found one."""
+    """Return a driver's answer as an outcome. A file in a value counts as a file of the outputs."""
     error = answer.error
     return StepOutcome(
         value=answer.value,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves the messages of a trace of the caller's own, where the trace holds what that needs."""
+"""Serves the messages of the caller's own trace, if the trace contains the necessary data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VERSION = re.compile(r"\d+\.\d+(\.\w+)*")
 
 
 class CannotServeMessages(ValueError):
-    """The messages of a trace cannot be served. The text says what is missing, after 'the trace'."""
+    """The messages of a trace cannot be served. The text, after 'the trace', says what is missing."""
 
 
 @contextmanager
@@ -28,11 +28,11 @@ def serve_own_trace(trace: Trace, *, port: int = 0) -> Generator[Reenactment, No
     """Serve a trace to any client, message by message, as its Gradio version would.
 
     Args:
-        trace: Of one app, recorded from the start of a client on.
-        port: Port on the loopback; 0 takes any free one.
+        trace: A trace of one app, recorded from the start of a client on.
+        port: Port on the loopback; 0 chooses a free one.
 
     Raises:
-        CannotServeMessages: The trace does not hold what that needs.
+        CannotServeMessages: The trace lacks necessary data.
         ImportError: aiohttp is missing.
         OSError: The port is in use.
     """
@@ -40,11 +40,12 @@ def serve_own_trace(trace: Trace, *, port: int = 0) -> Generator[Reenactment, No
     app = _app_of(version, trace)
     if app.config is None and not app.protected:
         raise CannotServeMessages(
-            "has no reply to /config. Record it from before the client connects, as the recording proxy does."
+            "has no reply to /config. Start the recording before the client connects, as the recording "
+            "proxy does."
         )
     if app.protected:
         raise CannotServeMessages(
-            "is of an app that wants a login. A trace has no passwords, so no login could be checked."
+            "is of an app that requires a login. A trace has no passwords, so no login could be checked."
         )
     with serve_traces(version, [("trace", trace), *_shown_address(trace)], port=port) as served:
         yield served
@@ -54,8 +55,8 @@ def _version_of(trace: Trace) -> str:
     version = trace.meta.get("gradio")
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise CannotServeMessages(
-            "does not say which Gradio version it is of, which decides what is answered. It is found in the "
-            "reply to /config."
+            "does not contain the Gradio version, which determines the replies. It is in the reply to "
+            "/config; start the recording before the client connects."
         )
     return version
 
@@ -65,12 +66,12 @@ def _app_of(version: str, trace: Trace) -> RecordedApp:
         return RecordedApp.of(Generation(version), [("trace", trace)])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CannotServeMessages(
-            f"has a config or messages in a form that no Gradio has: {type(error).__name__}: {error}."
+            f"has a config or messages that no Gradio version sends: {type(error).__name__}: {error}."
         ) from error
 
 
 def _shown_address(trace: Trace) -> list[tuple[str, Trace]]:
-    """Return a trace that names the address of the proxy which recorded, so that it is replaced too."""
+    """Return a trace with the address of the recording proxy, so that it is replaced too."""
     shown = Recording(trace).shown
     if not shown:
         return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a case against a server, sync or async, and returns what came of it."""
+"""Plays a case against a server, sync or async, and returns the outcome."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ STEP_SECONDS = 20.0
 """Deadline of every call: no case may hang."""
 
 CREDENTIALS = ("admin", "secret")
-"""What the canonical app with a login accepts."""
+"""User and password of the canonical app with a login."""
 
 
 class Place(Protocol):
-    """Where an endpoint of the canonical app is on some server."""
+    """The location of an endpoint of the canonical app on a server."""
 
     @property
     def url(self) -> str:
@@ -42,7 +42,7 @@ class Place(Protocol):
 
     @property
     def component_id(self) -> int | None:
-        """Id of its component with functions of its own, if it has one."""
+        """Id of its component with server functions, if it has one."""
         ...
 
     @property
@@ -52,7 +52,7 @@ class Place(Protocol):
 
 
 Locate = Callable[[str], Place]
-"""Name of an endpoint of the canonical app -> where it is."""
+"""Name of an endpoint of the canonical app -> its location."""
 
 
 def _arguments(case: Case, tap: Tap | None, engine: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _endpoint(step: Step, place: Place) -> str | int:
 
 
 def _fill_in_files(value: Any, kept: Sequence[ServerFile]) -> Any:
-    """Return a value of a case with its files in the places of what stands for them."""
+    """Return a value of a case with files in place of their descriptions."""
     if isinstance(value, list):
         return [_fill_in_files(one, kept) for one in cast("list[Any]", value)]
     if not isinstance(value, dict):
@@ -136,13 +136,13 @@ def play(
     engine: str = "httpx",
     settle: Callable[[], object] = lambda: None,
 ) -> list[Observed]:
-    """Play a case by the sync face.
+    """Play a case with the sync interface.
 
     Args:
-        case: What to play.
+        case: The case to play.
         version: The server's Gradio version.
-        locate: Where its endpoints are.
-        tap: Sees the frames.
+        locate: Returns the location of an endpoint.
+        tap: Receives the frames.
         engine: ``"httpx"`` or ``"httpx2"``.
         settle: Called when all steps are done and the streams are still open.
     """
@@ -250,7 +250,7 @@ def _observe(
 async def play_async(
     case: Case, version: str, locate: Locate, *, tap: Tap | None = None, engine: str = "httpx"
 ) -> list[Observed]:
-    """Play a case by the async face, on whatever event loop runs."""
+    """Play a case with the async interface, on the running event loop."""
     observed: list[Observed] = []
     for group in _group_by_app(case, version, locate):
         observed += await _AsyncPlayer(locate).play(group, _arguments(case, tap, engine))
@@ -264,7 +264,7 @@ class _AppSteps:
 
 
 def _group_by_app(case: Case, version: str, locate: Locate) -> list[_AppSteps]:
-    """Bring steps together by the app they go to; only before 3.0 is there more than one."""
+    """Group steps by their app; only before 3.0 there are several."""
     found: dict[str, list[tuple[Step, ...]]] = {}
     for group in case.steps_for(version):
         for url in dict.fromkeys(locate(step.call).url for step in group):

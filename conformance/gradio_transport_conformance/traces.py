@@ -2,7 +2,7 @@
 """The traces that the kit ships: recorded from real servers, one for each version and case.
 
 In the repository they are plain files. A wheel has an archive for each version. It is unpacked when a trace
-of that version is first asked for, into a temporary directory that is removed when the process ends.
+of that version is first requested, into a temporary directory that is removed when the process ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def folder(version: str) -> Path:
     """Return the directory with the traces of a version.
 
     Raises:
-        LookupError: The version was not recorded; the message names those that were.
+        LookupError: The version was not recorded; the message lists the recorded versions.
     """
     if version not in versions():
         raise LookupError(f"no traces of Gradio {version!r} are shipped; there are {', '.join(versions())}")
@@ -56,7 +56,7 @@ def shipped_trace(name: str) -> Path:
     """Return the path of a trace, named by version and case: ``"6.31.0/count"``.
 
     Raises:
-        LookupError: There is none; the message names those of the version, or the versions.
+        LookupError: There is no such trace; the message lists those of the version, or the versions.
     """
     version, _, case = name.removesuffix(".jsonl").partition("/")
     known = {path.stem: path for path in traces(version)} if version in versions() else {}
@@ -66,14 +66,14 @@ def shipped_trace(name: str) -> Path:
 
 
 def _shipped() -> Path:
-    """Return where the traces are, or their archives."""
+    """Return the directory of the traces, or of their archives."""
     return Path(str(resources.files(__name__.rpartition(".")[0]))) / "traces"
 
 
 def _unpack(version: str) -> Path:
     place = Path(tempfile.mkdtemp(prefix="gradio-transport-traces-"))
     atexit.register(_remove, place, os.getpid())
-    # A directory that has the name of the version: it is what a trace is known by.
+    # The directory has the name of the version, because a trace is identified by it.
     target = place / version
     with tarfile.open(_shipped() / f"{version}{_ARCHIVE}") as archive:
         # Python 3.11.3 and older have no filters.
@@ -83,7 +83,7 @@ def _unpack(version: str) -> Path:
 
 
 def _remove(place: Path, owner: int) -> None:
-    # A forked process ends with the same list of what is to be done at its end.
+    # A forked process inherits the list of functions that run at its exit.
     if os.getpid() == owner:
         shutil.rmtree(place, ignore_errors=True)
 

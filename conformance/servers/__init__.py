@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real Gradio servers, booted on this machine, to record conformance traces from and to test against.
+"""Real Gradio servers, started on this machine, to record conformance traces and to run tests.
 
     from conformance.servers import running
 
     with running("4.44.1", variants=("canonical", "auth")) as server:
         server.url("auth")                  # "http://127.0.0.1:41397"
-        server.scenario("count").fn_index   # where this version has /count
-        server.has("progress")              # whether it has /progress at all
+        server.scenario("count").fn_index   # the number of /count on this version
+        server.has("progress")              # whether it has /progress
 
 Every version has an environment of its own, so nothing here ever imports Gradio. From a shell:
 `python -m conformance.servers --help`.

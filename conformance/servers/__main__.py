@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: list the versions there are, install them, boot one and look at it.
+"""The command line: list the available versions, install them, start one, record from them.
 
-Each subcommand is one function below that takes the parsed arguments and returns an exit status; a new one is
-a function and an entry in `_parser`.
+Each subcommand is one function below that takes the parsed arguments and returns an exit status. To add one,
+add a function and an entry in `_parser`.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ def _describe(server: Server, seconds: float) -> None:
 
 
 def _boot(arguments: argparse.Namespace) -> int:
-    # A polite kill from outside has to take the server along, as Ctrl-C does.
+    # SIGTERM must also end the server, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     variants = arguments.variants or ["canonical"]
     try:
         with running(arguments.version, variants, port=arguments.port) as server:
             _describe(server, time.monotonic() - began)
-            print("stop it with Ctrl-C", flush=True)
+            print("Press Ctrl-C to stop it", flush=True)
             signal.pause()
     except KeyboardInterrupt:
         print("stopped")
@@ -81,7 +81,7 @@ def _boot(arguments: argparse.Namespace) -> int:
 
 
 def _record(arguments: argparse.Namespace) -> int:
-    # Imported late: this alone needs the library and its kit, and a look at the servers should not.
+    # Imported late: only this command needs the library and its kit.
     from .matrix_run import run
 
     return run([entry.version for entry in _chosen(arguments.versions)], arguments.cases)
@@ -104,9 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="show every version of the matrix")
     listing.set_defaults(run=_list)
 
-    install = commands.add_parser("install", help="make the environments of some versions")
-    install.add_argument("versions", nargs="+", metavar="VERSION", help="as in the list, or: all")
-    install.add_argument("--again", action="store_true", help="even if the environment is complete")
+    install = commands.add_parser("install", help="create the environments of some versions")
+    install.add_argument("versions", nargs="+", metavar="VERSION", help="a version of the list, or: all")
+    install.add_argument("--again", action="store_true", help="replace a complete environment")
     install.set_defaults(run=_install)
 
     boot = commands.add_parser("boot", help="serve one version until Ctrl-C")
@@ -118,12 +118,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     boot.set_defaults(run=_boot)
 
-    recording = commands.add_parser("record", help="play every case, write its traces, show what changed")
-    recording.add_argument("versions", nargs="+", metavar="VERSION", help="as in the list, or: all")
-    recording.add_argument("--case", action="append", dest="cases", default=[], help="only this one")
+    recording = commands.add_parser("record", help="play every case, write the traces, show changes")
+    recording.add_argument("versions", nargs="+", metavar="VERSION", help="a version of the list, or: all")
+    recording.add_argument(
+        "--case", action="append", dest="cases", default=[], help="play only this case (repeatable)"
+    )
     recording.set_defaults(run=_record)
 
-    matrix_page = commands.add_parser("matrix", help="write the support matrix from the kept results")
+    matrix_page = commands.add_parser("matrix", help="write the support matrix from the stored results")
     matrix_page.set_defaults(run=_matrix)
     return parser
 

@@ -19,7 +19,7 @@ CONTEXT_TOKENS = 1024
 
 
 def main() -> None:
-    # Whatever the library prints goes to stderr, so that stdout has the address alone.
+    # All output of the library goes to stderr, so that stdout has only the address.
     said = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     import xllamacpp

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One virtual environment for each version, made by uv, kept outside the repository and made only once.
+"""One virtual environment for each version, created once by uv, outside the repository.
 
-An environment is complete when its stamp is there and names the lock it was made from. A half-made one, or
-one made from an older lock, is made again.
+An environment is complete if its stamp exists and names the lock it was created from. An incomplete
+environment, or one from an older lock, is created again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UV_SECONDS = 900
 
 
 def root() -> Path:
-    """Where the environments are: `GRADIO_TRANSPORT_SERVERS`, or a place in the user's cache."""
+    """The directory of the environments: `GRADIO_TRANSPORT_SERVERS`, or one in the user's cache."""
     chosen = os.environ.get("GRADIO_TRANSPORT_SERVERS")
     if chosen:
         return Path(chosen)
@@ -50,7 +50,7 @@ def _stamp(entry: Entry) -> dict[str, str]:
 
 
 def is_installed(entry: Entry) -> bool:
-    """Whether the environment of `entry` is complete and made from today's lock."""
+    """Whether the environment of `entry` is complete and was created from the current lock."""
     try:
         written = json.loads((directory(entry) / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -59,12 +59,12 @@ def is_installed(entry: Entry) -> bool:
 
 
 def install(entry: Entry) -> bool:
-    """Make the environment of `entry` unless it is complete; returns whether there was something to do."""
+    """Create the environment of `entry` unless it is complete; return whether it was created."""
     with _alone(entry):
         if is_installed(entry):
             return False
         python = _find_interpreter(entry)
-        # uv will not clear what it does not take for an environment, such as one that was cut off early.
+        # uv does not clear a directory that is not a complete environment, such as after an interruption.
         shutil.rmtree(directory(entry), ignore_errors=True)
         _fill(directory(entry), python, f"Gradio {entry.version}", "--requirement", str(entry.lock))
         (directory(entry) / STAMP).write_text(json.dumps(_stamp(entry)), encoding="utf-8")
@@ -79,7 +79,7 @@ def remove(entry: Entry) -> None:
 
 @contextmanager
 def _alone(entry: Entry) -> Iterator[None]:
-    """Hold the version's lock file, so that two test runs do not make the same environment at once."""
+    """Hold the version's lock file, so that two test runs do not create the same environment at once."""
     root().mkdir(parents=True, exist_ok=True)
     with (root() / f".{entry.version}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -94,7 +94,7 @@ def _find_interpreter(entry: Entry) -> str:
 
 
 def make(place: Path, *requirements: str) -> Path:
-    """Make an environment of this Python's version in an empty place, and return its interpreter."""
+    """Create an environment of this Python's version in an empty directory, and return its interpreter."""
     _fill(place, sys.executable, place.name, *requirements)
     return place / "bin" / "python"
 
@@ -131,7 +131,7 @@ def _uv_command() -> list[str]:
 
 def _uv_environment() -> Mapping[str, str]:
     """The environment for uv: no downloads of interpreters, and the ones of pyenv made visible."""
-    # An active virtual environment would be what uv finds first, whichever its version.
+    # uv would find an active virtual environment first, whatever its version.
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     environment["UV_PYTHON_DOWNLOADS"] = "never"
     versions = _pyenv_versions()
@@ -141,7 +141,7 @@ def _uv_environment() -> Mapping[str, str]:
 
 
 def _pyenv_versions() -> list[str]:
-    """The newest installed interpreter of each minor version, or nothing without pyenv.
+    """The newest installed interpreter of each minor version, or none without pyenv.
 
     The shims of pyenv refuse to run a version that is installed but not selected.
     """

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong between asking for a server and talking to it.
+"""The errors of starting a server.
 
 ServersError
  +-- UnknownVersion        the matrix has no such version
- +-- InterpreterMissing    the version needs a Python that this machine lacks: skip it, and say so
- +-- InstallFailed         the environment could not be made
- +-- BootFailed            the server did not come up, or not in time; carries the end of its log
- +-- VariantUnavailable    that generation of Gradio cannot serve that variant
- +-- ScenarioUnavailable   that generation of Gradio has no such endpoint in that variant
+ +-- InterpreterMissing    the version needs a Python that this machine lacks: skip it, and report that
+ +-- InstallFailed         the environment could not be created
+ +-- BootFailed            the server did not start, or not in time; has the end of its log
+ +-- VariantUnavailable    that Gradio version cannot serve that variant
+ +-- ScenarioUnavailable   that Gradio version has no such endpoint in that variant
 """
 
 from __future__ import annotations
 
 
 class ServersError(Exception):
-    """Base of everything this package raises."""
+    """Base of all errors of this package."""
 
 
 class UnknownVersion(ServersError):
@@ -31,11 +31,11 @@ class InterpreterMissing(ServersError):
 
 
 class InstallFailed(ServersError):
-    """The environment of a version could not be made; the text ends with what uv said."""
+    """The environment of a version could not be created; the text ends with the output of uv."""
 
 
 class BootFailed(ServersError):
-    """The server did not come up, or not in time."""
+    """The server did not start, or not in time."""
 
     def __init__(self, message: str, log_tail: str = "") -> None:
         super().__init__(f"{message}\n{log_tail}" if log_tail else message)
@@ -43,7 +43,7 @@ class BootFailed(ServersError):
 
 
 class VariantUnavailable(ServersError):
-    """That generation of Gradio cannot serve that variant; the text says why."""
+    """That Gradio version cannot serve that variant; the text gives the reason."""
 
 
 class ScenarioUnavailable(ServersError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The versions there are to choose from, as `matrix.toml` lists them."""
+"""The available versions, as listed in `matrix.toml`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Entry:
 
     Attributes:
         version: The Gradio release, as its distribution is numbered.
-        wire: What this server speaks, in words.
-        python: The Python minor version its environment is made with.
+        wire: The protocol of this server, in words.
+        python: The Python minor version of its environment.
         lock: The exact requirements of its environment.
     """
 

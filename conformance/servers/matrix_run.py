@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plays every case against real servers: records the traces, and fills the support matrix.
 
-The results of a run are kept as JSON next to the traces; the pages of the support matrix are made from them
-and from nothing else.
+The results of a run are stored as JSON next to the traces; the pages of the support matrix are generated only
+from them.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ TRACES = KIT / "traces"
 RESULTS = KIT / "results"
 
 SETTLE_SECONDS = 1.0
-"""How long a recording waits for streams that the server should end; after a cancellation some never do."""
+"""Seconds that a recording waits for the server to end streams; after a cancellation some never end."""
 
 
 def record(version: str, *, cases: Sequence[str] = (), traces: Path = TRACES) -> list[Result]:
-    """Boot a version, play every case by both faces, write the traces of the sync one."""
+    """Start a version, play every case with both interfaces, write the traces of the sync one."""
     results: list[Result] = []
     with running(version, variants=VARIANTS, skip_unavailable=True) as server:
         for case in chosen_cases(version, cases):
@@ -48,12 +48,12 @@ def record(version: str, *, cases: Sequence[str] = (), traces: Path = TRACES) ->
 
 
 def chosen_cases(version: str, names: Sequence[str] = ()) -> Iterator[Case]:
-    """Return the cases for a version, or those of them that are named."""
+    """Return the cases for a version, or the named ones of them."""
     return (case for case in all_cases() if case.applies(version) and (not names or case.name in names))
 
 
 def play_case(case: Case, server: Server, folder: Path | None) -> list[Result]:
-    """Play one case by both faces; write its trace if there is a folder."""
+    """Play one case with both interfaces; write its trace if there is a folder."""
     reason = why_unsupported(case, server)
     if reason is not None:
         return [
@@ -80,7 +80,7 @@ def _by_threads(case: Case, server: Server, folder: Path | None) -> Result:
 
 
 class _Watch:
-    """Passes frames on to a writer, and can wait for the streams to end: a trace should show how they do."""
+    """Passes frames on to a writer, and can wait for the ends of the streams, so that the trace has them."""
 
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
@@ -109,7 +109,7 @@ def _by_tasks(case: Case, server: Server) -> Result:
 
 
 def why_unsupported(case: Case, server: Server) -> str | None:
-    """Return why a server cannot run a case: its version, its app, or the protocol it speaks."""
+    """Return why a server cannot run a case: its version, its app, or its protocol."""
     reason = case.unsupported(server.version)
     if reason is not None:
         return reason
@@ -149,7 +149,7 @@ def save(version: str, results: Sequence[Result], folder: Path = RESULTS) -> Pat
 
 
 def run(versions: Sequence[str], cases: Sequence[str] = ()) -> int:
-    """Record versions one after the other, with a line for each cell that is no PASS."""
+    """Record versions one after the other, and print a line for each cell that fails."""
     failed = 0
     for version in versions:
         began = time.monotonic()
@@ -168,7 +168,7 @@ def run(versions: Sequence[str], cases: Sequence[str] = ()) -> int:
 
 
 def _merged(version: str, results: Sequence[Result]) -> list[Result]:
-    """Return the kept results of a version with some cases played anew."""
+    """Return the stored results of a version, with the results of some cases replaced."""
     from .report import load
 
     anew = {one.case for one in results}
@@ -176,7 +176,7 @@ def _merged(version: str, results: Sequence[Result]) -> list[Result]:
 
 
 def _show_changes(earlier: Path, now: Path, cases: Sequence[str]) -> None:
-    """Print what changed on the wire since the last recording, of the cases that were played."""
+    """Print the changes on the wire since the last recording, for the cases that were played."""
     from gradio_transport.trace.compare import diff_traces
 
     for path in sorted(now.glob("*.jsonl")):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boot a server, hand out its URLs, and stop it whatever happens.
+"""Start a server, provide its URLs, and stop it in all cases.
 
-The server's processes form one group with one log. Standard input is their lifeline: they stop when it ends,
-so that a test run which is killed leaves no server behind.
+The server's processes form one group with one log. They stop when their standard input ends, so that a test
+run that is killed leaves no server behind.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Scenario:
 
     Attributes:
         name: The canonical name, the same on every version.
-        url: The base URL of the app that has it; before 3.0 each scenario has an app of its own.
-        fn_index: Its position, which is also its `id` where dependencies have one.
-        api_name: The name this version gives it, without a slash; None where it has none.
+        url: The base URL of its app; before 3.0 each scenario has an app of its own.
+        fn_index: Its position, which is also its `id` if dependencies have one.
+        api_name: Its name on this version, without a slash; None if it has none.
         queue: Whether it goes through the queue.
         component_id: The id of its component with server functions, if it has one.
     """
@@ -54,7 +54,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server; it stops when the `running` block it came from is left."""
+    """A running server; it stops at the end of its `running` block."""
 
     version: str
     python: str
@@ -76,11 +76,11 @@ class Server:
             raise VariantUnavailable(why) from None
 
     def has(self, scenario: str, variant: str = "canonical") -> bool:
-        """Whether this version can do `scenario` at all."""
+        """Whether this version has `scenario`."""
         return scenario in self.scenarios.get(variant, {})
 
     def scenario(self, name: str, variant: str = "canonical") -> Scenario:
-        """Where `scenario` is on this server."""
+        """The endpoint of `scenario` on this server."""
         self.url(variant)
         try:
             return self.scenarios[variant][name]
@@ -88,7 +88,7 @@ class Server:
             raise ScenarioUnavailable(f"Gradio {self.version} has no {name} in its {variant} app") from None
 
     def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
-        """The last lines that the server has printed."""
+        """The last lines of the server's output."""
         return _tail(self.log, lines)
 
 
@@ -101,11 +101,11 @@ def running(
     timeout: float = BOOT_SECONDS,
     skip_unavailable: bool = False,
 ) -> Iterator[Server]:
-    """Boot `version` with all of `variants`, wait until every app answers, and stop it at the end.
+    """Start `version` with all of `variants`, wait until every app answers, and stop it at the end.
 
-    Installs the version first if need be, which `timeout` does not cover. `port` is that of the first app,
-    the others follow it; without one, free ports are chosen. `skip_unavailable` leaves out the variants that
-    the version cannot serve; asking for their URL then says why.
+    Installs the version first if necessary, which `timeout` does not include. `port` is the port of the
+    first app, and the others follow it; by default free ports are chosen. `skip_unavailable` leaves out the
+    variants that the version cannot serve; an access to their URL then raises an error with the reason.
     """
     entry = find(version)
     environments.install(entry)
@@ -146,7 +146,7 @@ def _start(
 
 
 def _environment(directory: Path) -> dict[str, str]:
-    """The caller's environment, without what would steer another Python or another Gradio."""
+    """The caller's environment, without variables that affect another Python or another Gradio."""
     foreign = ("GRADIO_", "PYTHON", "VIRTUAL_ENV", "PYENV_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return kept | {
@@ -155,7 +155,7 @@ def _environment(directory: Path) -> dict[str, str]:
         "GRADIO_TEMP_DIR": str(directory / "gradio"),
         "HF_HUB_OFFLINE": "1",
         "MPLBACKEND": "agg",
-        # Gradio asks its own server whether it is up, which no proxy must answer.
+        # Gradio checks with a request whether its own server runs; no proxy must answer it.
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         "PYTHONPATH": str(HERE),
@@ -167,7 +167,7 @@ def _environment(directory: Path) -> dict[str, str]:
 def _ready(entry: Entry, process: subprocess.Popen[bytes], log: Path, deadline: float) -> Server:
     line = _read_line(process, deadline)
     if not line:
-        state = "said nothing in time" if process.poll() is None else "ended before it was ready"
+        state = "printed no ready line in time" if process.poll() is None else "ended before it was ready"
         raise BootFailed(f"Gradio {entry.version} {state}", _tail(log))
     facts = json.loads(line)
     if "error" in facts:
@@ -196,7 +196,7 @@ def _scenarios(facts: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str
 
 
 def _read_line(process: subprocess.Popen[bytes], deadline: float) -> bytes:
-    """The first line of standard output, or nothing when the process ended or the deadline passed."""
+    """The first line of standard output, or an empty value if the process ended or the deadline passed."""
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
     received = b""
@@ -221,7 +221,7 @@ def _wait_until_it_answers(entry: Entry, url: str, log: Path, deadline: float) -
             with opener.open(f"{url}/", timeout=10):
                 return
         except urllib.error.HTTPError:
-            # Any answer proves a server that listens; what it answers is for the tests to judge.
+            # Any answer proves that a server listens; the tests check the answer.
             return
         except OSError as error:
             if time.monotonic() > deadline:
@@ -232,14 +232,14 @@ def _wait_until_it_answers(entry: Entry, url: str, log: Path, deadline: float) -
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the whole group: politely, then not."""
+    """End the whole group: with SIGTERM, then with SIGKILL."""
     for stream in (process.stdin, process.stdout):
         assert stream is not None
         stream.close()
     _signal_group(process, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
-    # The leader may be gone while a forked app is still there, so the group gets this in any case.
+    # The leader may have ended while a forked app still runs, so the group always gets this signal.
     _signal_group(process, signal.SIGKILL)
     process.wait()
 

@@ -76,7 +76,7 @@ class TestSchemas:
     @pytest.mark.parametrize(
         ("name", "message", "problem"),
         [
-            ("hello", {"type": "hello", "protocol": 2, "name": "mine"}, "speaks version 2"),
+            ("hello", {"type": "hello", "protocol": 2, "name": "mine"}, "has version 2"),
             ("hello", {"type": "hello", "protocol": 1}, "name: expected a string"),
             ("hello", {"type": "hello", "protocol": 1, "name": "x", "features": [1]}, "array of strings"),
             ("cannot", {"type": "cannot"}, "id: expected a string"),
@@ -86,7 +86,7 @@ class TestSchemas:
             ("answer", answer(value=[], cannot="no"), "got value and cannot"),
             ("answer", answer(value={"a": 1}), "value: expected an array"),
             ("answer", answer(value=[], yields=[1]), "array of arrays"),
-            ("answer", answer(error={"kind": "bad luck"}), "'bad luck' is none of app, refused"),
+            ("answer", answer(error={"kind": "bad luck"}), "'bad luck' is not one of app, refused"),
         ],
     )
     def test_what_is_not_valid_is_refused(self, name: str, message: Any, problem: str) -> None:
@@ -263,7 +263,7 @@ class TestHost:
 
     @pytest.mark.parametrize(
         ("mode", "text"),
-        [("no hello", "did not answer within 1 s"), ("wrong hello", "the driver speaks version 7")],
+        [("no hello", "did not answer within 1 s"), ("wrong hello", "the driver has version 7")],
     )
     def test_a_driver_that_does_not_say_hello(self, mode: str, text: str, drive: Any) -> None:
         with pytest.raises(DriverFailure, match=text):

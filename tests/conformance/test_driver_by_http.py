@@ -149,7 +149,7 @@ class TestGrades:
     def test_one_that_never_asks_is_hung_and_the_rest_is_quick(self) -> None:
         with PollingDriver(poll_seconds=0.3) as driver:
             Page(driver.url).begin()
-            with pytest.raises(DriverFailure, match=r"did not ask for the task within 0.3 s") as caught:
+            with pytest.raises(DriverFailure, match=r"did not request the task within 0.3 s") as caught:
                 driver.run(task())
             assert caught.value.cause == "hung"
 
@@ -168,7 +168,7 @@ class TestGrades:
         assert page.ask()[0] == 200
         with ThreadPoolExecutor() as pool:
             asked = pool.submit(page.ask)
-            assert self.failure(first) == ("dead", "asked for another task before it answered")
+            assert self.failure(first) == ("dead", "requested another task before it answered")
             run(task("b", deadline=0.1))
             assert asked.result(10)[1]["id"] == "b"
 
@@ -176,7 +176,7 @@ class TestGrades:
         came = run(task())
         assert page.ask()[0] == 200
         assert page.say(HELLO)[0] == 204
-        assert self.failure(came) == ("dead", "began again before it answered")
+        assert self.failure(came) == ("dead", "was restarted before it answered")
 
     @pytest.mark.parametrize(
         ("message", "problem"),
@@ -205,14 +205,14 @@ class TestGrades:
         assert page.request("POST", page.answer_path, None, {"transfer-encoding": "chunked"})[0] == 411
 
     def test_no_hello_in_time(self) -> None:
-        with pytest.raises(DriverFailure, match=r"did not say hello within 0.1 s"):
+        with pytest.raises(DriverFailure, match=r"did not send its hello within 0.1 s"):
             PollingDriver(hello_seconds=0.1).start()
 
     def test_a_hello_of_another_version(self) -> None:
         with PollingDriver(hello_seconds=20) as driver:
             status, body = Page(driver.url).say({**HELLO, "protocol": 2})
-            assert (status, body) == (400, "protocol: the driver speaks version 2, this host version 1\n")
-            with pytest.raises(DriverFailure, match="speaks version 2"):
+            assert (status, body) == (400, "protocol: the driver has version 2, this host has version 1\n")
+            with pytest.raises(DriverFailure, match="has version 2"):
                 driver.start()
 
 

@@ -208,8 +208,8 @@ def test_it(gradio_server):
 """
     )
     result.assert_outcomes(failed=1)
-    assert lines_of(result, "do not answer", 2) == [
-        "The recordings of Gradio 3.2 do not answer a client that:",
+    assert lines_of(result, "have no reply for a client", 2) == [
+        "The recordings of Gradio 3.2 have no reply for a client that:",
         'calls /hello by the queue\'s websocket with ["Grace"]',
     ]
 
@@ -317,7 +317,7 @@ def test_it(gradio_url):
 """
     )
     result.assert_outcomes(failed=1)
-    assert "This very request was recorded once, and came once more." in result.stdout.str()
+    assert "This exact request was recorded once, and was sent once more." in result.stdout.str()
 
 
 def test_a_request_to_another_path_fails_and_names_what_was_expected(run, recorded):
@@ -355,7 +355,7 @@ def test_all_records_again_and_a_test_that_fails_keeps_the_old_cassette(run, rec
         ("http://127.0.0.1:1", ["--gradio-record=none"], "--gradio-record=none records none"),
         ("http://127.0.0.1:1", ["-o", "gradio_record=none"], "--gradio-record=none records none"),
         ("http://127.0.0.1:1", [], "cannot be recorded from http://127.0.0.1:1: Cannot connect to"),
-        (None, [], "nothing names the app to record it from"),
+        (None, [], "no app to record it from is configured"),
     ],
 )
 def test_a_cassette_that_cannot_be_recorded_is_told_in_few_lines(run, source, options, message):

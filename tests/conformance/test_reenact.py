@@ -121,7 +121,7 @@ def test_a_case_gives_what_its_recording_gives(path: Path, way: str) -> None:
         now = [without_chance(seen(one, hashes(frames))) for one in islice(got, len(group))]
         # Of calls at once, each may get what another got then. What never came to a server is in no trace.
         assert not then or sorted(now) == sorted(then)
-    polls = [one for one in served.findings if one.startswith("asks for the config")]
+    polls = [one for one in served.findings if one.startswith("requests the config")]
     assert [one for one in served.findings if one not in polls] == []
 
 
@@ -213,7 +213,7 @@ def test_a_join_without_session_hash_is_refused_and_written_down(newest):
 
 def test_a_path_of_another_generation_is_not_found_and_written_down(newest):
     assert ask(newest.url, "POST", "/queue/join", {})[0] == 404
-    assert newest.findings == ["asks for POST /queue/join, which this version does not have"]
+    assert newest.findings == ["requests POST /queue/join, which this version does not have"]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_file_that_no_reply_names_is_refused_as_by_its_version(version, path, 
             status,
             json.dumps({"detail": text}, separators=(",", ":")),
         )
-        assert served.findings == ["downloads a file that no reply names"]
+        assert served.findings == ["downloads a file that is in no reply"]
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,8 @@ def test_a_mounted_app_is_under_its_path_and_says_the_root_that_its_server_belie
             assert ask(served.url, "GET", path)[0] == status, path
         assert json.loads(ask(served.url, "GET", "/app/config")[1])["root"] == origin + root
         assert served.findings[:2] == [
-            "asks for GET /config, which is outside of the app's path",
-            "asks for GET /nowhere, which this version does not have",
+            "requests GET /config, which is outside of the app's path",
+            "requests GET /nowhere, which this version does not have",
         ]
         with gt.connect(served.url) as app:
             assert app.call("/hello", "Ada") == ["Hello, Ada!"]

@@ -95,13 +95,13 @@ class TestReading:
     @pytest.mark.parametrize(
         ("trace", "problem"),
         [
-            ("a text", "no list of parts"),
-            ([{"body": 9}], "names no body"),
-            ([{"body": -1}], "names no body"),
-            ([{"body": True}], "names no body"),
-            ([{"body": 0, "at": 1}], "names no body"),
-            ([7], "names no body"),
-            ([{"body": 1}], "a body is no text"),
+            ("a text", "not a list of parts"),
+            ([{"body": 9}], "refers to a body"),
+            ([{"body": -1}], "refers to a body"),
+            ([{"body": True}], "refers to a body"),
+            ([{"body": 0, "at": 1}], "refers to a body"),
+            ([7], "refers to a body"),
+            ([{"body": 1}], "a body is not a string"),
         ],
     )
     def test_a_trace_that_is_none_is_refused(self, trace: Any, problem: str, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ class TestReading:
 
     def test_a_file_without_its_bodies_is_refused(self, tmp_path: Path) -> None:
         path = self.write(tmp_path / "bad.json", bodies=None)
-        with pytest.raises(ValueError, match="holds no results of a run"):
+        with pytest.raises(ValueError, match="does not contain the results of a run"):
             read_json(path)
 
     @pytest.mark.parametrize("part", [{"body": 0}, {"body": 1, "at": "y" * 60}])

@@ -298,7 +298,7 @@ def test_a_file_that_holds_no_results_is_bad_usage(text: str, tmp_path: Path) ->
     ):
         done = CliRunner().invoke(commands, arguments)
         assert done.exit_code == 2, done.output
-        assert "holds no results" in done.output
+        assert "does not contain the results" in done.output
 
 
 # The page of clients in the docs.

@@ -87,7 +87,7 @@ class TestBrokenDrivers:
         said = run("--client", broken("dies"), "--cases", "hello,add", "--jobs", "1")
         assert said.exit_code == 1
         assert "2 wrong" in said.output
-        assert "it wrote: I cannot go on" in said.output
+        assert "output: I cannot go on" in said.output
 
 
 class TestOwnDriver:
@@ -259,7 +259,7 @@ class TestReports:
     def test_a_file_that_holds_no_results(self, tmp_path: Path) -> None:
         other = tmp_path / "other.json"
         other.write_text('{"format": "another"}')
-        with pytest.raises(ValueError, match="holds no results of a run"):
+        with pytest.raises(ValueError, match="does not contain the results of a run"):
             read_json(other)
 
 
@@ -284,8 +284,8 @@ class TestSelection:
     @pytest.mark.parametrize(
         ("arguments", "problem"),
         [
-            (["--face", "sync", "--versions", "7"], "No version 7 was recorded"),
-            (["--face", "sync", "--versions", "new"], "'new' is no version"),
+            (["--face", "sync", "--versions", "7"], "Version 7 was not recorded"),
+            (["--face", "sync", "--versions", "new"], "'new' is not a version"),
             (["--face", "sync", "--cases", "conut"], "There is no case 'conut'. Did you mean 'count'"),
             (["--face", "sync", "--faults", "bad luck"], "There is no fault 'bad luck'"),
             (
@@ -321,7 +321,7 @@ class TestOtherCommands:
 
     def test_show_what_a_version_does_not_have(self, invoke: Callable[..., Result]) -> None:
         said = invoke("show", "count", "--version", "3.0.2")
-        assert "Gradio 3.0.2 does not have it: no generators before 3.3." in said.output
+        assert "Gradio 3.0.2 does not support it: no generators before 3.3." in said.output
         assert said.exit_code == 0
 
     def test_show_what_there_is_not(self, invoke: Callable[..., Result]) -> None:

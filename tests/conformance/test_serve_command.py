@@ -86,8 +86,8 @@ class TestServe:
     @pytest.mark.parametrize(
         ("arguments", "problem"),
         [
-            (("6.31.0", "all", "--serve", "bytes"), "Bytes are served of one case at a time"),
-            (("7", "hello"), "No version 7 was recorded; there are 2.3.6, 2.9.4"),
+            (("6.31.0", "all", "--serve", "bytes"), "--serve bytes serves one case at a time"),
+            (("7", "hello"), "Version 7 was not recorded. The recorded versions are 2.3.6, 2.9.4"),
             (("6.31.0", "helo"), "no trace '6.31.0/helo' is shipped; there are add, "),
             (("6.31.0", "hello", "--port", "70000"), "70000 is not in the range"),
         ],
@@ -114,7 +114,7 @@ class TestFaultsServe:
             assert process.stdout is not None
             explained = process.stdout.readline()
             assert interrupt(process) == (0, "")
-        assert explained == "Call function 0, /count, with 'x'. Right is: ServerRefused\n"
+        assert explained == "Call function 0, /count, with 'x'. Expected: ServerRefused\n"
 
     def test_the_authority_to_trust_is_named(self) -> None:
         with command("faults", "serve", "sse_v3 | join | an expired certificate") as (line, process):

@@ -27,7 +27,7 @@ def test_the_picture_has_every_name_of_the_contract_and_every_package() -> None:
 
 
 def test_the_page_describes_every_name_of_the_contract_and_no_other() -> None:
-    table = PAGE.partition("## Packages")[2].partition("Beside the core")[0]
+    table = PAGE.partition("## Packages")[2].partition("Outside the core")[0]
     described = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
     assert described | {"__main__"} == {name for row in DRAWING["layers"]() for name in row}
     assert all(f"| `adapters/{name}` |" in PAGE for name in DRAWING["adapters"]())

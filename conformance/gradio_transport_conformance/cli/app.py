@@ -26,7 +26,7 @@ Examples:
 @click.version_option(package_name="gradio-transport", prog_name="gradio-transport-conformance")
 def commands() -> None:
     """Grade a client or an adapter by recordings of real Gradio servers, and by faults."""
-    # What the host of recordings writes to standard error unless it is told otherwise: every request.
+    # By default the host of recordings writes every request to standard error.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``compare`` and ``page``: what is made of the results of runs."""
+"""``compare`` and ``page``: comparisons and pages of the results of runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..page.joining import join_runs
 from ..run.results import RunResults, read_json
 
 WORSE = 1
-"""Exit status of a comparison in which something became worse."""
+"""Exit status of a comparison in which a cell became worse."""
 
 COMPARE_EPILOG = """\b
 Exit status:
-  0  nothing became worse
+  0  no cell became worse
   1  a cell is newly wrong or no longer right, or the new run was interrupted
-  2  bad usage, or a file that holds no results
+  2  wrong usage, or a file without results
 """
 
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -32,9 +32,9 @@ _output = click.Path(dir_okay=False, path_type=Path)
 @click.argument("new", type=_file, metavar="NEW.json")
 @click.option("--html", type=_output, metavar="FILE", help="Write a page that compares the runs.")
 def compare(*, old: Path, new: Path, html: Path | None) -> None:
-    """Show what changed from one run to another: newly wrong, newly right.
+    """Show the changes between two runs: newly wrong, newly right.
 
-    OLD.json and NEW.json are what the option --json of the command run wrote.
+    OLD.json and NEW.json are files that the option --json of the command run wrote.
     """
     runs = _read([old, new])
     comparison = compare_runs(*runs)
@@ -49,10 +49,10 @@ def compare(*, old: Path, new: Path, html: Path | None) -> None:
 @click.argument("results", type=_file, nargs=-1, required=True, metavar="RESULTS.json...")
 @click.option("-o", "--output", type=_output, required=True, metavar="FILE", help="The page to write.")
 def page(*, results: Sequence[Path], output: Path) -> None:
-    """Write the results of one or several runs as one HTML page, which loads nothing.
+    """Write the results of one or several runs as one self-contained HTML page.
 
-    RESULTS.json is what the option --json of the command run wrote; with --record it has the traffic, which
-    the page shows. Runs of one client on other versions are shown as one.
+    RESULTS.json is a file that the option --json of the command run wrote; with --record it has the traffic,
+    which the page shows. Runs of one client on different versions are shown as one run.
     """
     _write(join_runs(_read(results)), output)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entry point. It imports nothing that may be missing, so that it can report missing packages."""
+"""The entry point. It imports only packages that are always installed, so that it can report missing ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> None:
     if missing:
         sys.stderr.write(
             f"gradio-transport-conformance: {' and '.join(missing)} cannot be imported. "
-            "Install what it needs with: pip install 'gradio-transport[conformance]'\n"
+            "Install the missing packages: pip install 'gradio-transport[conformance]'\n"
         )
         sys.exit(2)
     from .app import commands

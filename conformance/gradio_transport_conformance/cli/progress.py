@@ -16,14 +16,14 @@ from ..run.results import WORDS, CellResult
 
 _TERMINAL_SECONDS = 0.1
 _FILE_SECONDS = 15.0
-"""How often a count is written where nobody can overwrite it, as in the log of a CI service."""
+"""Seconds between two counts if the output is not a terminal, such as the log of a CI service."""
 
 
 class Progress:
-    """Counts results as they come.
+    """Counts results as they arrive.
 
     Args:
-        planned: How many there will be.
+        planned: The number of results to expect.
         quiet: Whether to write nothing.
     """
 
@@ -53,7 +53,7 @@ class Progress:
         click.echo(f"\r\033[K{line}" if self._is_terminal else line, nl=not self._is_terminal, err=True)
 
     def close(self) -> None:
-        """Take the count away."""
+        """Remove the count from the terminal."""
         if self._is_terminal and not self._quiet:
             click.echo("\r\033[K", nl=False, err=True)
 

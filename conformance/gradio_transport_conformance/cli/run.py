@@ -44,7 +44,7 @@ from ..run.summary import summary
 from .progress import Progress
 
 WRONG = 1
-"""Exit status of a run in which something is wrong."""
+"""Exit status of a run with wrong cells."""
 
 INTERRUPTED = 130
 
@@ -58,16 +58,16 @@ Examples:
 
 \b
 Exit status:
-  0    nothing is wrong; what a client cannot do, and what is off tape, is counted and is not wrong
-  1    something is wrong, or the list of known failures is stale
-  2    bad usage, or the driver does not start
+  0    no cell is wrong; cells graded cannot or off tape are counted, but are not wrong
+  1    a cell is wrong, or the list of known failures is stale
+  2    wrong usage, or the driver does not start
   130  interrupted
 """
 
 
 @attrs.frozen(kw_only=True)
 class _Options:
-    """What the caller gave; the options of `run` describe it."""
+    """The options of `run`, as given."""
 
     client: str | None
     driver_port: int | None
@@ -91,7 +91,7 @@ class _Options:
 
 @attrs.frozen
 class _Graded:
-    """What the options name."""
+    """The objects that the options name."""
 
     make: MakePlayer
     way: str
@@ -102,14 +102,14 @@ class _Graded:
 @click.option(
     "--client",
     metavar="COMMAND",
-    help="Grade a black box: the command of its driver, or a shipped one such as gradio_client==2.7.2.",
+    help="Grade a client: the command of its driver, or a shipped driver such as gradio_client==2.7.2.",
 )
 @click.option(
     "--driver-port",
     type=click.IntRange(0, 65535),
     metavar="N",
-    help="Grade a driver that asks for its tasks by HTTP, such as a page in a browser, one task at a time. "
-    "0 takes a free port; the URL is printed.",
+    help="Grade a driver that fetches its tasks by HTTP, such as a page in a browser, one task at a time. "
+    "0 chooses a free port; the URL is printed.",
 )
 @click.option("--adapter", metavar="MODULE:CLASS", help="Grade an adapter, in this process.")
 @click.option("--face", type=click.Choice(list(FACES)), help="Grade an interface of this library.")
@@ -118,38 +118,38 @@ class _Graded:
     default="all",
     show_default=True,
     metavar="LIST",
-    help="Gradio versions, with commas: 3.50.2, a prefix 4, a range 4..6.",
+    help="Gradio versions, separated by commas: 3.50.2, a prefix 4, a range 4..6.",
 )
 @click.option(
     "--cases",
     default="all",
     show_default=True,
     metavar="LIST",
-    help="Names of cases with commas, patterns such as cancel_*, groups such as files; or none.",
+    help="Names of cases, separated by commas; patterns such as cancel_*, groups such as files; or none.",
 )
 @click.option(
     "--faults",
     multiple=True,
     metavar="PATTERN",
-    help="Play faults too: names, patterns, words such as 'sse_v3 join'; or all. Repeatable.",
+    help="Also play faults: names, patterns, words such as 'sse_v3 join'; or all. Repeatable.",
 )
 @click.option(
     "--traces",
     type=click.Path(exists=True, path_type=Path),
     metavar="PATH",
-    help="Replay traces of your own to the adapter, instead of those of the suite.",
+    help="Replay your own traces to the adapter, instead of those of the suite.",
 )
 @click.option(
     "--known-failing",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Cells that fail, one a line. One that passes fails the run.",
+    help="A file of cells that are known to fail, one a line. The run fails if one of them passes.",
 )
 @click.option(
     "--serve",
     "mode",
     type=click.Choice([one.value for one in ServeMode]),
-    help="Serve recordings byte for byte, or their messages in the order the client asks.",
+    help="Serve recordings byte for byte, or message by message in the order of the client's requests.",
 )
 @click.option(
     "-j",
@@ -157,7 +157,7 @@ class _Graded:
     type=click.IntRange(1, 256),
     default=min(4, os.cpu_count() or 1),
     show_default=True,
-    help="How many cells to play at once.",
+    help="Number of cells to play at once.",
 )
 @click.option(
     "--deadline",
@@ -165,9 +165,9 @@ class _Graded:
     default=STEP_SECONDS,
     show_default=True,
     metavar="SECONDS",
-    help="How long a driver may take for a step of a case.",
+    help="Deadline of a step of a case, in seconds.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random chunks of replays.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random chunks of replays.")
 @click.option("--record", is_flag=True, help="Keep the traffic of each cell in the results.")
 @click.option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write JUnit XML."
@@ -183,14 +183,14 @@ class _Graded:
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the results as a page. Keeps the traffic.",
+    help="Write the results as an HTML page. Implies --record.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Do not show the count while it runs.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not show progress.")
 def run(**given: Any) -> None:
-    """Play cases and faults to a client or an adapter, and print what is right and wrong."""
+    """Play cases and faults to a client or an adapter, and print the grades."""
     options = _Options(**given)
     if options.traces is not None and options.adapter is None:
-        raise click.UsageError("--traces needs --adapter: only an adapter is graded by traces of your own.")
+        raise click.UsageError("--traces needs --adapter: only an adapter can be graded by your own traces.")
     plan, known, graded = _plan(options), _read_known(options.known_failing), _graded(options)
     results = _run(graded, plan, known, options)
     click.echo(summary(results))
@@ -221,7 +221,7 @@ def _plan(options: _Options) -> list[PlannedCell]:
     except SelectionError as error:
         raise click.UsageError(str(error)) from error
     if not plan:
-        raise click.UsageError("Nothing is selected: no case of those was recorded on those versions.")
+        raise click.UsageError("Nothing is selected: none of these cases was recorded on these versions.")
     return plan
 
 
@@ -231,14 +231,14 @@ def _read_known(path: Path | None) -> KnownFailures:
     try:
         return read_known_failures(path)
     except ValueError as error:
-        raise click.UsageError(f"{path} is no text in UTF-8: {error}.") from error
+        raise click.UsageError(f"{path} is not UTF-8 text: {error}.") from error
 
 
 def _graded(options: _Options) -> _Graded:
     graded = (options.client, options.driver_port, options.adapter, options.face)
     if sum(one is not None for one in graded) != 1:
         raise click.UsageError(
-            "Give one of --client, --driver-port, --adapter and --face: what is to be graded."
+            "Name what to grade: pass one of --client, --driver-port, --adapter and --face."
         )
     mode = default_mode() if options.mode is None else ServeMode(options.mode)
     record = options.record or options.html is not None
@@ -269,7 +269,7 @@ def _listen(port: int) -> PollingDriver:
         driver = PollingDriver(port)
     except OSError as error:
         raise click.ClickException(f"Port {port} cannot be used: {error.strerror}.") from error
-    click.echo(f"Waiting for a driver that asks for tasks: {driver.url}", err=True)
+    click.echo(f"Waiting for a driver to fetch tasks: {driver.url}", err=True)
     return driver
 
 
@@ -284,7 +284,7 @@ def _run(graded: _Graded, plan: Sequence[PlannedCell], known: KnownFailures, opt
         raise click.UsageError(str(error)) from error
     identity = first.identity
     progress = Progress(len(plan), quiet=options.quiet)
-    jobs = options.jobs if options.driver_port is None else 1  # one driver asks
+    jobs = options.jobs if options.driver_port is None else 1  # there is one driver
     try:
         cells, complete = run_plan(plan, first, graded.make, jobs=jobs, on_result=progress)
     finally:

@@ -15,13 +15,13 @@ from ..wire import messages
 @click.option(
     "--version",
     metavar="VERSION",
-    help="Print the fields of this Gradio version alone. By default those of all versions.",
+    help="Print only the fields of this Gradio version. By default those of all versions.",
 )
 def schema(*, name: str | None, version: str | None) -> None:
     """Print the JSON Schema of the message NAME, or list the messages.
 
     A schema describes one message between a server and a client, such as join or process_completed. The list
-    has who sends each message, the Gradio versions that have it, and the request that carries it.
+    has the sender of each message, the Gradio versions that have it, and the request that carries it.
     """
     if name is None:
         _list(version)

@@ -20,10 +20,10 @@ from ..run.serving import ServeMode, default_mode, serve_case, serve_version
 @click.command()
 @click.argument("version")
 @click.argument("case")
-@click.option("-p", "--port", type=click.IntRange(0, 65535), default=0, help="Port; by default any free one.")
+@click.option("-p", "--port", type=click.IntRange(0, 65535), default=0, help="Port; by default a free one.")
 @click.option(
     "--serve", "mode", type=click.Choice([one.value for one in ServeMode]),
-    help="Byte for byte, or the messages in the order the client asks.",
+    help="Byte for byte, or message by message in the order of the client's requests.",
 )  # fmt: skip
 def serve(*, version: str, case: str, port: int, mode: str | None) -> None:
     """Serve the recording of CASE of a Gradio VERSION until Ctrl-C; `all` serves every case."""
@@ -32,7 +32,7 @@ def serve(*, version: str, case: str, port: int, mode: str | None) -> None:
         exact = select_versions(version)[-1]
         if case == "all" and chosen is ServeMode.BYTES:
             raise click.UsageError(
-                "Bytes are served of one case at a time. Name a case, or use --serve messages."
+                "--serve bytes serves one case at a time. Name a case, or use --serve messages."
             )
         serving = (
             serve_version(exact, port=port) if case == "all" else serve_case(exact, case, chosen, port=port)
@@ -48,7 +48,7 @@ def serve(*, version: str, case: str, port: int, mode: str | None) -> None:
 
 @click.group()
 def faults() -> None:
-    """Servers that do one thing wrong."""
+    """Serve faults: servers that misbehave in one defined way."""
 
 
 @faults.command("serve")
@@ -62,7 +62,7 @@ def serve_fault_cell(*, cell: str) -> None:
     with serve_cell(found) as server:
         challenge = make_challenge(found, server.url)
         click.echo(f"{found.name}: {server.url}")
-        click.echo(f"Call function 0, /count, with {challenge.argument!r}. Right is: {found.expect}")
+        click.echo(f"Call function 0, /count, with {challenge.argument!r}. Expected: {found.expect}")
         if server.authority:
             click.echo(f"Trust the certificates of {server.authority}")
         _wait()

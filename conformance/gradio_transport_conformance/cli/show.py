@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``list`` and ``show``: what there is, what is expected, and what was recorded."""
+"""``list`` and ``show``: the versions, cases and faults, the expected results, and the recordings."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..traces import shipped_trace, versions
 
 
 @click.command("list")
-@click.option("--faults", is_flag=True, help="List the cells of faults.")
-@click.option("--versions", "only_versions", is_flag=True, help="List the recorded Gradio versions alone.")
+@click.option("--faults", is_flag=True, help="List the cells of faults instead.")
+@click.option("--versions", "only_versions", is_flag=True, help="List only the recorded Gradio versions.")
 def list_(*, faults: bool, only_versions: bool) -> None:
-    """List the recorded versions, and the cases with what they are about."""
+    """List the recorded versions, and the cases with a description."""
     if faults:
         for cell in load_cells():
             click.echo(f"{cell.name}  ->  {cell.expect}")
@@ -43,7 +43,7 @@ def list_(*, faults: bool, only_versions: bool) -> None:
     help="A recorded version; by default the newest with the case.",
 )
 def show(*, case: str, version: str) -> None:
-    """Show what is expected of CASE and why, and the recorded conversation.
+    """Show the expected result of CASE, the reason for it, and the recorded conversation.
 
     CASE is a name, such as count, or a version and a name, such as 6.31.0/count.
     """
@@ -57,7 +57,7 @@ def show(*, case: str, version: str) -> None:
     _print_expectation(found, exact)
     why_not = found.unsupported(exact)
     if why_not is not None:
-        click.echo(f"\nGradio {exact} does not have it: {why_not}.")
+        click.echo(f"\nGradio {exact} does not support it: {why_not}.")
         return
     try:
         path = shipped_trace(f"{exact}/{name}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gives tasks to a driver, and starts it again when it has died or hung."""
+"""Sends tasks to a driver, and restarts the driver after it died or hung."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from .process import DriverFailure, DriverProcess
 from .reading import Message
 
 START_SECONDS = 60.0
-"""How long a driver may take to say hello: on a busy machine, packages load slowly."""
+"""Seconds until a driver must send its hello: on a busy machine, packages load slowly."""
 
 GRACE_SECONDS = 5.0
-"""How much longer than its deadlines a task may take, before the driver counts as hung."""
+"""Seconds after the deadlines of a task until the driver counts as hung."""
 
 _END_SECONDS = 2.0
-"""How long a driver may take to end when its input has ended."""
+"""Seconds until a driver must exit after its input has ended."""
 
 
 class TaskDriver(Protocol):
-    """What a run gives tasks to, one at a time."""
+    """A driver that receives tasks, one at a time."""
 
     def start(self) -> DriverHello:
-        """Return what the driver says about itself.
+        """Return the driver's description of itself.
 
         Raises:
-            DriverFailure: It cannot be started, or does not say hello.
+            DriverFailure: It cannot be started, or does not send its hello.
         """
         ...
 
     def run(self, task: Task) -> TaskAnswer | CannotTask:
-        """Have a task done.
+        """Send a task, and return the answer.
 
         Raises:
-            DriverFailure: It did not answer.
+            DriverFailure: The driver did not answer.
         """
         ...
 
     @property
     def output(self) -> str:
-        """The end of what it wrote beside the protocol."""
+        """The end of the driver's output outside the protocol."""
         ...
 
     def close(self) -> None:
@@ -53,21 +53,21 @@ class TaskDriver(Protocol):
 
 
 def why_not_sent(task: Task, hello: DriverHello) -> CannotTask | None:
-    """Return what stands for the answer to a task that needs a feature which the client lacks."""
+    """Return the substitute for an answer if the client lacks a feature that the task needs."""
     missing = sorted(task.needed_features() - hello.features)
     return CannotTask(id=task.id, reason=f"the client has no {' and no '.join(missing)}") if missing else None
 
 
 def seconds_for(task: Task, grace: float) -> float:
-    """Return how long a task may take: its groups, one after the other, and a grace."""
+    """Return the seconds that a task may take: its groups, one after the other, and a grace period."""
     return task.deadline * max(1, len(task.groups)) + grace
 
 
 def checked(task: Task, answer: TaskAnswer | CannotTask, output: str = "") -> TaskAnswer | CannotTask:
-    """Return an answer that fits the task.
+    """Return the answer, checked against the task.
 
     Raises:
-        DriverFailure: It has more or fewer steps.
+        DriverFailure: The answer has more or fewer steps.
     """
     if isinstance(answer, TaskAnswer) and len(answer.steps) != len(task.steps):
         raise DriverFailure("invalid", f"answered {len(answer.steps)} steps of {len(task.steps)}", output)
@@ -75,12 +75,12 @@ def checked(task: Task, answer: TaskAnswer | CannotTask, output: str = "") -> Ta
 
 
 class Driver:
-    """A driver that is given one task at a time. Not thread-safe: have one for each thread.
+    """A driver that receives one task at a time. Not thread-safe: use one for each thread.
 
     Args:
         command: The program and its arguments; a text is split as a shell does.
-        start_seconds: How long it may take to say hello.
-        grace_seconds: How much longer than its deadlines a task may take.
+        start_seconds: The deadline of its hello, in seconds.
+        grace_seconds: Seconds after the deadlines of a task until the driver counts as hung.
     """
 
     def __init__(
@@ -108,10 +108,10 @@ class Driver:
         self.close()
 
     def start(self) -> DriverHello:
-        """Start the driver unless it runs, and return what it says about itself.
+        """Start the driver unless it runs, and return its description of itself.
 
         Raises:
-            DriverFailure: It cannot be started, or does not say hello.
+            DriverFailure: It cannot be started, or does not send its hello.
         """
         if self._process is None or self._hello is None:
             self._process = DriverProcess(self._command)
@@ -128,11 +128,11 @@ class Driver:
         return self._hello
 
     def run(self, task: Task) -> TaskAnswer | CannotTask:
-        """Have a task done. One that needs a feature that the client lacks is not sent.
+        """Send a task, and return the answer. A task that needs a feature that the client lacks is not sent.
 
         Raises:
-            DriverFailure: It died, hung or answered what the protocol does not have. It is started again for
-                the next task.
+            DriverFailure: The driver died, hung or sent an invalid answer. It is started again for the next
+                task.
         """
         refusal = why_not_sent(task, self.start())
         if refusal is not None:
@@ -158,7 +158,7 @@ class Driver:
 
     @property
     def output(self) -> str:
-        """The end of what the driver wrote beside the protocol since it was started."""
+        """The end of the driver's output outside the protocol since it was started."""
         return self._process.output if self._process is not None else ""
 
     def close(self) -> None:

@@ -23,20 +23,20 @@ FEATURES: Mapping[str, str] = {
     "events": "report the messages of a call",
     "files": "upload files, and read those of the outputs",
     "fn_index": "call an endpoint that has no name",
-    "limits": "set bounds on what a server may send",
+    "limits": "set limits on the data that a server may send",
     "parallel": "have several calls in progress at once",
-    "session_endpoints": "call endpoints that only a session has, as gr.render makes them",
+    "session_endpoints": "call endpoints that exist only in a session, as created by gr.render",
     "sessions": "keep several sessions apart",
     "streaming": "send chunks to a running call",
     "yields": "report every output of a generator",
 }
-"""What a client may be able to do. ``protocol:NAME`` says that a caller can ask for that protocol."""
+"""Features that a client may support. ``protocol:NAME`` means that a caller can select that protocol."""
 
 ERROR_KINDS: Mapping[str, str] = {
     "app": "the function of the app raised an error",
-    "refused": "the server answered that it does not take the call",
-    "lost": "no usable answer arrived: the connection broke, or the bytes made no sense",
-    "timeout": "nothing arrived in time",
+    "refused": "the server refused the call",
+    "lost": "no usable answer arrived: the connection broke, or the bytes were invalid",
+    "timeout": "no answer arrived in time",
     "cancelled": "the caller cancelled the call",
     "usage": "the client refused the call before it sent anything",
 }
@@ -44,13 +44,13 @@ ERROR_KINDS: Mapping[str, str] = {
 
 @attrs.frozen(kw_only=True)
 class DriverHello:
-    """What a driver says about itself when it starts.
+    """A driver's description of itself, sent when it starts.
 
     Attributes:
         name: The client that it drives.
         version: Version of the client.
         language: Language or runtime, with its version.
-        features: What the client can do: names of `FEATURES`, and ``protocol:NAME``.
+        features: The features that the client supports: names of `FEATURES`, and ``protocol:NAME``.
     """
 
     name: str
@@ -70,12 +70,12 @@ class TaskStep:
         data: The arguments. ``{"$file": {"name": ..., "base64": ...}}`` stands for a file of the caller,
             ``{"$kept": 0}`` for the first file that earlier steps kept.
         session: Label of the session: steps with different labels share no state.
-        cancel_after: Cancel after so many yields; 0: as soon as the function runs. None: do not cancel.
+        cancel_after: Cancel after this number of yields; 0: as soon as the function runs; None: never.
         send: Chunks to send to the running call, one after each answer of the server.
         keep: Whether the files of the outputs are kept for later steps.
         component_id: Call a function of this component instead.
         component_function: Name of that function; `data` holds its only argument.
-        url: Address of the app, if it is another than the task's.
+        url: Address of the app, if it differs from the task's.
     """
 
     endpoint: str | None
@@ -93,14 +93,14 @@ class TaskStep:
 
 @attrs.frozen(kw_only=True)
 class Task:
-    """What a driver is asked to do against one server.
+    """A task for a driver, against one server.
 
     Attributes:
         url: Address of the app.
-        groups: The steps; those of a group are in progress at once, the groups one after the other.
-        deadline: Seconds that a step may take. The driver should answer `timeout` itself then.
-        credentials: User and password, if the app wants them.
-        protocol: Protocol to use; ``auto``: what the client chooses.
+        groups: The steps; those of a group run concurrently, the groups one after the other.
+        deadline: Seconds that a step may take. When they have passed, the driver should answer `timeout`.
+        credentials: User and password, if the app requires them.
+        protocol: Protocol to use; ``auto``: the client chooses.
         limits: Bounds of `gradio_transport.Limits` to set; only for clients with the feature `limits`.
         timeouts: Deadlines of `gradio_transport.Timeouts` to set, for clients that have such settings.
         authority: Path of a CA certificate to trust.
@@ -182,14 +182,14 @@ class StepError:
 
 @attrs.frozen(kw_only=True)
 class StepAnswer:
-    """What came of a step: a value, an error, or that the client cannot do it.
+    """The answer to a step: a value, an error, or the reason why the client does not support it.
 
     Attributes:
         value: The output values. Files in them are ``{"$file": {"name": ..., "base64": ...}}``.
-        yields: The outputs before the result; None: the client does not show them.
-        events: The names of the messages; None: the client does not show them.
-        statuses: What the client said about the progress of the call, in its own words.
-        cannot: Why the client cannot do it.
+        yields: The outputs before the result; None: the client does not report them.
+        events: The names of the messages; None: the client does not report them.
+        statuses: The client's own progress messages.
+        cannot: Why the client does not support it.
     """
 
     value: Sequence[Any] | None = None
@@ -202,7 +202,7 @@ class StepAnswer:
 
 @attrs.frozen(kw_only=True)
 class TaskAnswer:
-    """What came of a task: an answer for each step, in their order."""
+    """The answer to a task: one entry for each step, in their order."""
 
     id: str
     steps: Sequence[StepAnswer]
@@ -210,7 +210,7 @@ class TaskAnswer:
 
 @attrs.frozen(kw_only=True)
 class CannotTask:
-    """A task that the client cannot do."""
+    """The refusal of a task that the client does not support."""
 
     id: str
     reason: str

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A driver that asks for its tasks by HTTP: a page in a browser, which cannot be started as a process.
+"""A driver that fetches its tasks by HTTP: a page in a browser, which cannot be started as a process.
 
-`PollingDriver` is what a run gives tasks to, and `Mailbox` what a request finds; `task_server` has the HTTP.
+A run sends tasks to `PollingDriver`, and HTTP requests read them from `Mailbox`; `task_server` has the HTTP.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from .reading import InvalidMessage, Message
 from .task_server import Mailbox, Nothing, TaskServer
 
 HELLO_SECONDS = 300.0
-"""How long a run waits for the driver to say hello: a person has to open a page."""
+"""Seconds that a run waits for the hello of the driver: a person has to open a page."""
 
 POLL_SECONDS = 30.0
-"""How long a driver may take to ask for its next task."""
+"""Seconds until a driver must request its next task."""
 
 _GONE_SECONDS = 1.0
-"""The same once it did not ask in time: else each of the remaining tasks would take that long."""
+"""The same after a request that was late: otherwise each of the remaining tasks would take that long."""
 
 _END_SECONDS = 2.0
-"""How long the end of the run may take to reach the driver."""
+"""Seconds that the run waits at its end until the driver knows of it."""
 
 _Came: TypeAlias = TaskAnswer | CannotTask | DriverFailure
 
 
 @attrs.define(eq=False)
 class _State(Mailbox):
-    """What the thread of the run and those of requests share. `changed` guards it."""
+    """The state that the thread of the run and the threads of requests share. `changed` guards it."""
 
     changed: threading.Condition = attrs.field(factory=threading.Condition)
     hello: DriverHello | None = None
@@ -55,7 +55,7 @@ class _State(Mailbox):
         with self.changed:
             self.polls += 1
             mine = self.polls
-            self._fail("dead", "asked for another task before it answered")
+            self._fail("dead", "requested another task before it answered")
             self.changed.notify_all()
             while True:
                 found = self._find(mine)
@@ -87,11 +87,11 @@ class _State(Mailbox):
                 self.message, self.given = message, None
 
     def take(self, message: Message | InvalidMessage) -> bool:
-        """Take what the driver said; return whether it was asked for."""
+        """Accept a message of the driver; return whether it was expected."""
         with self.changed:
             self.changed.notify_all()
             if isinstance(message, DriverHello):
-                self._fail("dead", "began again before it answered")
+                self._fail("dead", "was restarted before it answered")
                 self.hello = message
                 return True
             if isinstance(message, InvalidMessage):
@@ -115,13 +115,13 @@ class _State(Mailbox):
 
 
 class PollingDriver:
-    """A driver that asks for one task at a time. Not thread-safe for its user.
+    """A driver that fetches one task at a time. Its methods are not thread-safe.
 
     Args:
-        port: Where it asks, on the loopback; 0 takes any free port.
-        hello_seconds: How long it may take to say hello.
-        poll_seconds: How long it may take to ask for its next task.
-        grace_seconds: How much longer than its deadlines a task may take.
+        port: Port of the server on the loopback; 0 chooses a free one.
+        hello_seconds: The deadline of its hello, in seconds.
+        poll_seconds: The deadline of its request for the next task, in seconds.
+        grace_seconds: Seconds after the deadlines of a task until the driver counts as hung.
 
     Raises:
         OSError: The port is in use.
@@ -152,19 +152,19 @@ class PollingDriver:
 
     @property
     def url(self) -> str:
-        """Where the driver asks for tasks. Its token keeps other programs and pages out."""
+        """The URL from which the driver fetches tasks. Its token keeps other programs and pages out."""
         return self._server.url
 
     @property
     def output(self) -> str:
-        """Nothing: what a page writes to its console is not seen."""
+        """Nothing: the console of a page cannot be read."""
         return ""
 
     def start(self) -> DriverHello:
-        """Wait for the driver, and return what it says about itself.
+        """Wait for the driver, and return its description of itself.
 
         Raises:
-            DriverFailure: It does not say hello in time.
+            DriverFailure: It does not send its hello in time.
         """
         state = self._state
         with state.changed:
@@ -175,14 +175,14 @@ class PollingDriver:
         self.close()
         if failed is not None:
             raise DriverFailure("invalid", f"sent an invalid message: {failed}")
-        raise DriverFailure("hung", f"did not say hello within {self._hello_seconds:g} s")
+        raise DriverFailure("hung", f"did not send its hello within {self._hello_seconds:g} s")
 
     def run(self, task: Task) -> TaskAnswer | CannotTask:
-        """Have a task done. One that needs a feature that the client lacks is not given out.
+        """Offer a task, and return the answer. A task is not offered if the client lacks a feature.
 
         Raises:
-            DriverFailure: It did not ask for the task, began again, did not answer, or answered what the
-                protocol does not have.
+            DriverFailure: The driver did not request the task, was restarted, did not answer, or sent an
+                invalid answer.
         """
         refusal = why_not_sent(task, self.start())
         if refusal is not None:
@@ -204,7 +204,7 @@ class PollingDriver:
         state = self._state
         if not state.changed.wait_for(lambda: state.given is not None, self._patience):
             patience, self._patience = self._patience, min(self._patience, _GONE_SECONDS)
-            return DriverFailure("hung", f"did not ask for the task within {patience:g} s")
+            return DriverFailure("hung", f"did not request the task within {patience:g} s")
         self._patience = self._poll_seconds
         state.changed.wait_for(lambda: state.came is not None, seconds)
         return state.came or DriverFailure("hung", f"did not answer within {seconds:g} s")

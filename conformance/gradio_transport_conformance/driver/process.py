@@ -18,10 +18,10 @@ from .messages import encode_line
 from .reading import InvalidMessage, Message, read_line
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
-"""The longest line that is read. Of a longer one nothing is kept."""
+"""Bytes of the longest line that is read. A longer line is discarded."""
 
 _KEPT_BYTES = 16_384
-"""How much is kept of stray output, and of standard error: the end of each."""
+"""Bytes that are kept of stray output, and of standard error: the end of each."""
 
 _READ_BYTES = 65_536
 
@@ -29,7 +29,7 @@ _END_SECONDS = 1.0
 """How long to wait for the exit status of a driver whose output has ended."""
 
 _DRAIN_SECONDS = 5.0
-"""How long the reading of what an ended driver left in its pipes may take."""
+"""Seconds for reading the rest of the pipes of a driver that has ended."""
 
 
 class DriverFailure(Exception):
@@ -37,7 +37,7 @@ class DriverFailure(Exception):
 
     Attributes:
         cause: ``dead``, ``hung`` or ``invalid``.
-        output: The end of what it wrote beside the protocol.
+        output: The end of its output outside the protocol.
     """
 
     def __init__(self, cause: str, message: str, output: str = "") -> None:
@@ -61,7 +61,7 @@ class _Tail:
 
 
 class DriverProcess:
-    """One life of a driver.
+    """One process of a driver.
 
     Args:
         command: The program and its arguments.
@@ -72,7 +72,7 @@ class DriverProcess:
 
     def __init__(self, command: Sequence[str]) -> None:
         try:
-            # A session of its own, so that what the driver starts can be ended with it.
+            # A session of its own, so that the driver's child processes can be ended with it.
             self._popen = subprocess.Popen(  # noqa: S603 - running the caller's command is what this is for
                 list(command),
                 stdin=subprocess.PIPE,
@@ -96,7 +96,7 @@ class DriverProcess:
 
     @property
     def output(self) -> str:
-        """The end of what it wrote beside the protocol: stray lines, then standard error."""
+        """The end of the driver's output outside the protocol: stray lines, then standard error."""
         return "\n".join(text for text in (str(self._stray).strip(), str(self._errors).strip()) if text)
 
     def send(self, message: Mapping[str, Any], seconds: float) -> None:
@@ -119,10 +119,10 @@ class DriverProcess:
             stdin.flush()
 
     def receive(self, is_wanted: Callable[[Message], bool], seconds: float) -> Message:
-        """Return the next message that is wanted; others are passed over.
+        """Return the next expected message; others are skipped.
 
         Raises:
-            DriverFailure: It died, hung or wrote an invalid message.
+            DriverFailure: The driver died, hung or wrote an invalid message.
         """
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
@@ -132,7 +132,8 @@ class DriverProcess:
                 break
             if found is None:
                 how = self._describe_end()
-                self._readers[1].join(_END_SECONDS)  # what a dying driver says on standard error comes late
+                # The last output of a dying driver on standard error arrives late.
+                self._readers[1].join(_END_SECONDS)
                 raise DriverFailure("dead", how, self.output)
             if isinstance(found, InvalidMessage):
                 raise DriverFailure("invalid", f"wrote an invalid message: {found}", self.output)
@@ -203,7 +204,7 @@ class DriverProcess:
         """End the driver and its children.
 
         Args:
-            seconds: How long it may take to end by itself when its input ends.
+            seconds: Seconds that it has to exit by itself when its input ends.
         """
         if self._popen.returncode is None:
             if seconds:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines of a driver, checked: a driver is a foreign program, and what it writes may be anything."""
+"""Checks the lines of a driver: a driver is a foreign program, and its output may be anything."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LONGEST_TEXT = 100_000
 
 
 class InvalidMessage(ValueError):
-    """A driver wrote what the protocol does not have. The text names the field and what it needs."""
+    """A driver wrote an invalid message. The text names the field and the expected value."""
 
 
 @attrs.frozen
@@ -41,7 +41,7 @@ class AnswerFile:
 
 
 def read_line(line: bytes) -> Message | None:
-    """Return the message of a line, or None for stray output: a line that is no message.
+    """Return the message of a line, or None for stray output: a line that is not a message.
 
     Raises:
         InvalidMessage: It has the type of a message, and a field of it is missing or wrong.
@@ -96,7 +96,7 @@ class _Fields:
 def _hello(fields: _Fields) -> DriverHello:
     spoken = fields.values.get("protocol")
     if spoken != PROTOCOL:
-        raise InvalidMessage(f"protocol: the driver speaks version {spoken!r}, this host version {PROTOCOL}")
+        raise InvalidMessage(f"protocol: the driver has version {spoken!r}, this host has version {PROTOCOL}")
     return DriverHello(
         name=fields.text("name"),
         version=fields.text("version", ""),
@@ -148,7 +148,7 @@ def _error(values: Mapping[str, Any], place: str) -> StepError:
     fields = _Fields(values, f"{place}error.")
     kind = fields.text("kind")
     if kind not in ERROR_KINDS:
-        raise InvalidMessage(f"{place}error.kind: {kind[:100]!r} is none of {', '.join(ERROR_KINDS)}")
+        raise InvalidMessage(f"{place}error.kind: {kind[:100]!r} is not one of {', '.join(ERROR_KINDS)}")
     return StepError(
         kind=kind,
         message=fields.text("message", ""),

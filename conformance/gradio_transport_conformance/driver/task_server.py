@@ -27,7 +27,7 @@ from .reading import InvalidMessage, Message, read_line
 TASK, ANSWER = "/-/task", "/-/answer"
 
 WAIT_SECONDS = 20.0
-"""How long a request for a task waits for one. Proxies and browsers are patient for longer."""
+"""Seconds that a request waits for a task. The timeouts of proxies and browsers are longer."""
 
 _HANDLERS = 32
 """Connections that are served at once."""
@@ -37,18 +37,18 @@ _CONNECTION_SECONDS = 60.0
 
 
 class Nothing(enum.Enum):
-    """Why a request for a task gets none."""
+    """The reason why a request for a task returns none."""
 
     YET = HTTPStatus.NO_CONTENT
     """Ask again."""
     MORE = HTTPStatus.GONE
     """The run has ended."""
     OTHER = HTTPStatus.CONFLICT
-    """Another request for a task came after it, such as that of a second page."""
+    """A later request for a task replaced it, such as one of a second page."""
 
 
 class Mailbox(ABC):
-    """What requests find. Its methods are called by the threads of the server."""
+    """The source of the replies to requests. Its methods are called by the threads of the server."""
 
     @abstractmethod
     def next_message(self, seconds: float) -> bytes | Nothing:
@@ -60,15 +60,15 @@ class Mailbox(ABC):
 
     @abstractmethod
     def take(self, message: Message | InvalidMessage) -> bool:
-        """Take what the driver said; return whether it was asked for."""
+        """Accept a message of the driver; return whether it was expected."""
 
 
 class TaskServer:
     """A server for one driver.
 
     Args:
-        mailbox: What requests find.
-        port: Port on the loopback; 0 takes any free one.
+        mailbox: The source of the replies.
+        port: Port on the loopback; 0 chooses a free one.
 
     Raises:
         OSError: The port is in use.
@@ -84,7 +84,7 @@ class TaskServer:
 
     @property
     def url(self) -> str:
-        """Where the driver asks for tasks, with the token."""
+        """The URL from which the driver fetches tasks, with the token."""
         return f"http://127.0.0.1:{self._server.server_port}{TASK}?token={self._token}"
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(*arguments)
 
     def server_bind(self) -> None:
-        """Bind without the look-up of a name in the library, which takes seconds where no network is."""
+        """Bind without the standard library's name lookup, which takes seconds without a network."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.socket.getsockname()[:2]
 
@@ -123,7 +123,7 @@ class _Server(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that has gone."""
+        """Ignore a client that closed its connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -160,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         length = self.headers.get("content-length", "")
         if not length.isdecimal():
-            self._refuse(HTTPStatus.LENGTH_REQUIRED, "Say how long the message is: content-length.")
+            self._refuse(HTTPStatus.LENGTH_REQUIRED, "Send the length of the message in content-length.")
         elif len(length) > len(str(MAX_LINE_BYTES)) or int(length) > MAX_LINE_BYTES:
             problem = InvalidMessage(f"a message of more than {MAX_LINE_BYTES // 1_048_576} MB")
             self._mailbox.take(problem)

@@ -22,12 +22,12 @@ _HERE = Path(__file__).parent
 
 @attrs.frozen
 class ShippedDriver:
-    """A client that the kit drives, and the servers that it can talk to.
+    """A client that the kit drives, and the Gradio versions that it supports.
 
     Attributes:
-        name: What `command_for` takes.
-        first: The first Gradio version that it has a protocol for.
-        until: The first version after those.
+        name: The argument of `command_for`.
+        first: The first Gradio version whose protocol it supports.
+        until: The first version that it no longer supports.
     """
 
     name: str
@@ -35,7 +35,7 @@ class ShippedDriver:
     until: str = "999"
 
     def speaks(self, version: str) -> bool:
-        """Return whether the client has a protocol for a Gradio version."""
+        """Return whether the client supports the protocol of a Gradio version."""
         return numbers(self.first) <= numbers(version) < numbers(self.until)
 
 
@@ -44,7 +44,7 @@ _SHIPPED = (
     ShippedDriver("gradio_client==0.7.0", "3.0.6", "4.9"),
     ShippedDriver("gradio_client==1.3.0", "4"),
     ShippedDriver("gradio_client==2.7.2", "4"),
-    # It asks a Space on the Internet about older servers.
+    # For older servers it sends requests to a Space on the Internet.
     ShippedDriver("@gradio/client@0.5.2", "3.30", "4"),
     ShippedDriver("@gradio/client@2.7.0", "4"),
     ShippedDriver("curl", "4.20"),
@@ -57,7 +57,7 @@ def shipped() -> Mapping[str, ShippedDriver]:
 
 
 def is_name(text: str) -> bool:
-    """Return whether a text is a name for `command_for`, and no command of its own."""
+    """Return whether a text is a name for `command_for`, and not a command."""
     return _NAME.fullmatch(text) is not None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Environments of foreign clients: made when they are first needed, outside the repository, and kept."""
+"""Environments of other clients: created when they are first needed, outside the repository, and kept."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _python_of(folder: Path) -> Path:
 
 
 def _made(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """Return a folder, made beside and then renamed, so that it is whole or not there."""
+    """Return a folder that is created under another name and then renamed, so that it is never incomplete."""
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -140,7 +140,7 @@ def _run(command: Sequence[str], folder: Path | None = None) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise DriverUnavailable(f"{' '.join(command)} did not work: {error}") from error
+        raise DriverUnavailable(f"{' '.join(command)} failed: {error}") from error
     if done.returncode != 0:
         said = "\n".join((done.stderr or done.stdout).splitlines()[-20:])
         raise DriverUnavailable(f"{' '.join(command)} ended with status {done.returncode}:\n{said}")

@@ -5,8 +5,8 @@ Run it with the Python that has the gradio_client to grade.  It imports nothing 
 that client, so that the environment needs no other package.  Tasks come as JSON lines on standard input,
 answers leave on standard output.
 
-The driver uses what the client documents, and reports what the client gives.  What the client has no means
-for is answered with ``cannot``; what it gets wrong is reported as it came.
+The driver uses the documented API of the client, and reports its results.  Unsupported features are answered
+with ``cannot``; wrong results are reported unchanged.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any, Iterator, Sequence, TextIO, cast  # noqa: UP035 - old cl
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-# Now, for it reads the environment when it is imported. By name, for no type checker knows all its versions.
+# Here, because it reads the environment when it is imported. By name, as no type checker knows all versions.
 gradio_client: Any = importlib.import_module("gradio_client")
 SKIP_COMPONENTS: Any = importlib.import_module("gradio_client.utils").SKIP_COMPONENTS
 
@@ -39,7 +39,7 @@ POLL_SECONDS = 0.002
 LONGEST_TEXT = 5000
 """Characters of an error's text: what servers send as an error may be anything."""
 CLOSE_SECONDS = 3.0
-"""How long the end waits for clients to be closed."""
+"""Seconds that the end waits for clients to be closed."""
 
 KINDS = {
     "AppError": "app",
@@ -58,7 +58,7 @@ KINDS = {
     "WebSocketException": "lost",
     "ConnectionError": "lost",
 }
-"""Class of an exception -> what it says. The first class in the order of inheritance that is here decides."""
+"""Class of an exception -> kind of the error. The first class in the order of inheritance decides."""
 
 EVENTS = {
     "IN_QUEUE": "estimation",
@@ -72,7 +72,7 @@ EVENTS = {
 
 
 def json_components() -> set[str]:
-    """Return the types of components whose outputs the client gives as files of JSON, as 0.6 does."""
+    """Return the types of components whose outputs the client returns as files of JSON, as 0.6 does."""
     try:
         found: Any = importlib.import_module("gradio_client.serializing").COMPONENT_MAPPING
     except (ImportError, AttributeError):
@@ -104,7 +104,7 @@ def describe_error(error: BaseException, phase: str) -> dict[str, Any]:
     """Return an exception of the client as an error of the protocol.
 
     An exception without a meaning of its own (a ``KeyError`` in a reply without the expected field, say) is
-    ``lost`` after the call was sent, for the client could not use what came, and ``usage`` before.
+    ``lost`` after the call was sent, because the client could not use the answer, and ``usage`` before.
 
     Args:
         error: What the client raised.
@@ -115,7 +115,7 @@ def describe_error(error: BaseException, phase: str) -> dict[str, Any]:
     kind = next((KINDS[name] for name in names if name in KINDS), None)
     text = str(error)[:LONGEST_TEXT]
     if kind is None and type(error) is KeyError and "Could not find 'data' key" in text:
-        # What the client says of any answer without outputs; a refusal has its text.
+        # The client's text for any answer without outputs; a refusal has its own text.
         kind = "refused" if "'detail'" in text else "lost"
     if kind is None and type(error) is ValueError:
         if text.startswith("Unexpected message") and '"detail"' in text:
@@ -157,7 +157,7 @@ class Deadline:
 
 
 class Endpoint:
-    """What the app's config says of one function."""
+    """One function in the app's config."""
 
     def __init__(self, client: Any, step: dict[str, Any]) -> None:
         config = client.config
@@ -187,7 +187,7 @@ class Endpoint:
         return list(cast("Sequence[Any]", result)) if isinstance(result, (list, tuple)) else [result]
 
     def is_json_file(self, place: int) -> bool:
-        """Return whether the client gives an output as a file with its JSON, as 0.x does on 3.x servers."""
+        """Return whether the client returns an output as a file with its JSON, as 0.x does on 3.x servers."""
         if place >= len(self.outputs):
             return False
         output = self.outputs[place]
@@ -225,7 +225,7 @@ class TaskRun:
         return [self.answers[one] for one in range(number)]
 
     def _play_in_time(self, group: list[dict[str, Any]], numbers: range) -> bool:
-        """Play a group; return whether the client came back in time."""
+        """Play a group; return whether the client returned in time."""
         failures: list[BaseException] = []
 
         def play() -> None:
@@ -257,7 +257,7 @@ class TaskRun:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self, step: dict[str, Any]) -> Any:
-        """Submit a step; return its job with the endpoint, or an answer if it comes to nothing."""
+        """Submit a step; return its job with the endpoint, or an answer if it cannot be submitted."""
         reason = self._reason_why_not(step)
         if reason:
             return {"cannot": reason}
@@ -345,7 +345,7 @@ class TaskRun:
 
     @staticmethod
     def _has_come(job: Any, count: int) -> bool:
-        """Return whether so many yields have come; for 0 yields, whether the function runs."""
+        """Return whether this number of yields has arrived; for 0 yields, whether the function runs."""
         if count:
             return len(job.outputs()) >= count
         return job.status().code.name in ("PROCESSING", "ITERATING", "PROGRESS")
@@ -392,10 +392,10 @@ class TaskRun:
             return self._gallery(value) if os.path.isdir(value) else _file(value)
         if value is None or isinstance(value, (str, int, float, bool)):
             return value
-        return str(value)  # an exception among the yields, as the client gives it
+        return str(value)  # an exception among the yields, as the client returns it
 
     def _gallery(self, folder: str) -> list[Any]:
-        """Return the images of a gallery, which the client gives as a folder with their captions (0.x)."""
+        """Return the images of a gallery, which the client returns as a folder with their captions (0.x)."""
         captions = json.loads((Path(folder) / "captions.json").read_text("utf-8"))
         return [self._portable(path) for path in captions]
 
@@ -414,7 +414,7 @@ def messages(source: TextIO) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Answer tasks until standard input ends."""
-    wire, sys.stdout = sys.stdout, sys.stderr  # what the client prints must not come between
+    wire, sys.stdout = sys.stdout, sys.stderr  # the client's own output must not get between the messages
     closing: list[threading.Thread] = []
     for message in messages(sys.stdin):
         if message["type"] == "hello":

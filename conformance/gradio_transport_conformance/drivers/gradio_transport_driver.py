@@ -144,7 +144,7 @@ def shown(events: Sequence[gt.Event] | None) -> dict[str, Any]:
 
 
 def is_time_to_cancel(step: Mapping[str, Any], event: gt.Event, yields: int) -> bool:
-    """Return whether a call is to be cancelled at an event."""
+    """Return whether a call must be cancelled at an event."""
     count = step["cancel_after"]
     if count == 0:
         return isinstance(event, gt.events.ProcessStarts)
@@ -152,7 +152,7 @@ def is_time_to_cancel(step: Mapping[str, Any], event: gt.Event, yields: int) -> 
 
 
 class SyncTask:
-    """A task by the sync interface."""
+    """A task, performed with the sync interface."""
 
     def __init__(self, task: Mapping[str, Any]) -> None:
         self._task = task
@@ -221,7 +221,7 @@ class SyncTask:
 
 
 class AsyncTask:
-    """A task by the asyncio interface."""
+    """A task, performed with the asyncio interface."""
 
     def __init__(self, task: Mapping[str, Any]) -> None:
         self._task = task
@@ -292,7 +292,7 @@ class AsyncTask:
 
 
 class ClientTask:
-    """A task by the client of the Gradio docs, whose interface shows less."""
+    """A task, performed with the client of the Gradio docs, whose interface reports less."""
 
     def __init__(self, task: Mapping[str, Any]) -> None:
         self._task = task
@@ -366,7 +366,7 @@ class ClientTask:
         return job.cancel()
 
     def _encode(self, value: Any, *, keep: bool) -> Any:
-        """Return an output with the files that the client has downloaded by their content."""
+        """Return an output with the content of the files that the client has downloaded."""
         if isinstance(value, str) and value.startswith(str(self._folder)):
             path = Path(value)
             if path.is_file():
@@ -386,7 +386,7 @@ FACES: Mapping[str, tuple[type[SyncTask | AsyncTask | ClientTask], list[str]]] =
     "asyncio": (AsyncTask, WITH_EVENTS),
     "client": (ClientTask, [name for name in COMMON if name != "yields"]),
 }
-"""How tasks are done, and what the driver says that it can do."""
+"""The classes that perform tasks, and the features of the driver."""
 
 
 def write(message: Mapping[str, Any]) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A driver to begin with: copy it, and put your client into `play_step`.
+"""A template of a driver: copy it, and call your client in `play_step`.
 
-It needs nothing but Python 3.8.  It answers the hello, takes the tasks, and says of all that it does not know
-that it cannot.  docs/driver-protocol.md describes every field.
+It needs only Python 3.8.  It answers the hello and the tasks, and answers ``cannot`` to every step until you
+add your client.  docs/driver-protocol.md describes every field.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import sys
 from typing import Any, Dict, List  # noqa: UP035 - old clients need old Pythons
 
 FEATURES: List[str] = []  # noqa: UP006
-"""What your client can do. Begin with none, and add one at a time: cancel, files, sessions, parallel, ..."""
+"""The features of your client. Start without any, and add one at a time: cancel, files, sessions, ..."""
 
 
 def play_step(task: Dict[str, Any], step: Dict[str, Any]) -> Dict[str, Any]:  # noqa: UP006
-    """Make one call with your client, and return what came of it.
+    """Make one call with your client, and return the result.
 
     Return one of these:
 
     - ``{"value": [...]}``: the list of the output values;
-    - ``{"error": {"kind": ..., "message": ...}}``: ``app`` where the function of the app raised an error,
-      ``refused`` where the server did not take the call, ``lost`` where no usable answer came, ``timeout``,
-      ``cancelled``, or ``usage`` where the client sent nothing;
+    - ``{"error": {"kind": ..., "message": ...}}``: ``app`` if the function of the app raised an error,
+      ``refused`` if the server refused the call, ``lost`` if no usable answer arrived, ``timeout``,
+      ``cancelled``, or ``usage`` if the client sent nothing;
     - ``{"cannot": "why"}``.
 
     The first two may also have ``yields``, the outputs before the result, and ``events``.
@@ -63,8 +63,8 @@ def main() -> None:
                 }
             )
         elif message["type"] == "task":
-            # The steps of one group are to be in progress at once; only with the feature `parallel` are
-            # there groups of several.
+            # The steps of one group must run concurrently. A group has several steps only if the hello
+            # names the feature `parallel`.
             steps = [play_step(message, step) for group in message["groups"] for step in group]
             write({"type": "answer", "id": message["id"], "steps": steps})
 

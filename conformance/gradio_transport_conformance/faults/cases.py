@@ -1,81 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults: what servers and proxies do wrong, and the right outcome of each, as data that any client can read.
+"""Faults: misbehaviours of servers and proxies, and the correct outcome of each, as data for any client.
 
 ``faults/*.yaml`` lists them.  A fault is one misbehaviour; a *cell* is that fault in one phase of one
 protocol; cells are generated.  Fields of a fault:
 
 ``name``
-    What happens, in a few words.
+    A short description of the misbehaviour.
 ``at``
     Phases: ``config``, ``info``, ``join``, ``data`` (the POST of sse v0), ``stream``, ``cancel``; and of
     requests beside the call ``upload``, ``download`` and ``read`` (of a file, into a directory or memory),
     ``login``, ``heartbeat``.
 ``only`` / ``never``
-    Selectors of protocols; see below.  What is not a Gradio app (kind ``chat``) has to be named.
+    Selectors of protocols; see below.  Protocols that are not Gradio's (kind ``chat``) must be named.
 ``also``
-    Selectors of cells besides.
+    Selectors of additional cells.
 ``reply``
-    What a request is answered with instead: ``status``, ``headers``, ``body`` (text) or ``json``, ``bytes``
-    (the raw reply, head included), ``first`` (raw, at once before it), ``drip`` (seconds between its bytes),
-    ``encoding`` (gzip, deflate), ``http`` (``"1.0"``), ``then`` (``reset``, ``cut``, ``hold``, ``flood``:
-    the last bytes for ever); or ``proper: true`` with those around the right body.  ``times`` and ``after``
-    say how many requests it strikes, and how many are answered rightly before; ``eager`` that it comes before
-    the request is read.  Headers may name ``{origin}``, ``{plain}`` (the same over http), ``{place}`` (the
-    path asked for) and ``{number}``.  They and bodies may have ``{echo}``: what the client has said, its
-    secrets among it; escaped as ``{echo:json}``, ``{echo:html}``, ``{echo:url}``, in one line as
-    ``{echo:line}``.
+    The reply to a request: ``status``, ``headers``, ``body`` (text) or ``json``, ``bytes``
+    (the raw reply, head included), ``first`` (raw, sent immediately before it), ``drip`` (seconds between its
+    bytes), ``encoding`` (gzip, deflate), ``http`` (``"1.0"``), ``then`` (``reset``, ``cut``, ``hold``,
+    ``flood``: the last bytes forever); or ``proper: true`` with those around the correct body.  ``times`` is
+    the number of requests that the fault affects, ``after`` the number of requests that are answered
+    correctly before; with ``eager`` the reply is sent before the request is read.  Headers may contain
+    ``{origin}``, ``{plain}`` (the same over http), ``{place}`` (the requested path) and ``{number}``.
+    Headers and bodies may contain ``{echo}``: the data that the client has sent, including its secrets;
+    escaped as ``{echo:json}``, ``{echo:html}``, ``{echo:url}``, in one line as ``{echo:line}``.
 ``stream``
-    What is said once the call was accepted and has its data: names of messages (``estimation``, ``start``,
+    The messages after the call was accepted and has its data: names of messages (``estimation``, ``start``,
     ``first``, ``done``, ``beat``), ``{say: message}``, ``{text: not a message}``, ``{bytes: raw}``,
     ``{repeat: count, of: step}``, ``{close: code}`` and ``{frame: ...}`` of websockets, and the ends
-    ``end``, ``cut``, ``reset``, ``hold`` (silence), ``beats`` (heartbeats for ever).  Messages may have
+    ``end``, ``cut``, ``reset``, ``hold`` (silence), ``beats`` (heartbeats forever).  Messages may contain
     ``{echo}`` too.
 ``framing``
-    How the right stream is written: ``chunk`` (bytes), ``newline``, ``before`` (raw text), ``encoding``,
-    ``claims`` (an encoding that is not there), ``http``, ``length`` (no chunks: until the connection
-    closes), ``whole`` (all of it at the end).
+    How the correct stream is written: ``chunk`` (bytes), ``newline``, ``before`` (raw text), ``encoding``,
+    ``claims`` (an encoding that is declared but not applied), ``http``, ``length`` (no chunks: until the
+    connection closes), ``whole`` (all of it at the end).
 ``connection``
-    How connections are met from that request on, which gets one of its own: ``tls`` (``proper``, or what is
-    wrong with the certificate; see `certificates`), ``speaks`` (``http`` or ``tls``: the other one than
-    the URL says), ``listener`` (``closes``, ``silent``, ``refuses``, ``full``), ``host`` (where
-    it listens) and ``name`` (the host that the URL names instead).
+    How connections behave from that request on, which uses a new connection: ``tls`` (``proper``, or the
+    defect of the certificate; see `certificates`), ``speaks`` (``http`` or ``tls``: the opposite of the
+    URL's scheme), ``listener`` (``closes``, ``silent``, ``refuses``, ``full``), ``host`` (the listening
+    address) and ``name`` (the host that the URL names instead).
 ``output``
-    JSON text in the place of the completed call's output object.
+    JSON text that replaces the completed call's output object.
 ``config``
-    Further keys of the app's config.
+    Additional keys of the app's config.
 ``size``
-    Bytes of the file that goes up or down.
+    Bytes of the file that is uploaded or downloaded.
 ``limits`` / ``timeouts``
-    What the client is to set of its `Limits` and `Timeouts`.
+    The `Limits` and `Timeouts` that the client must set.
 ``expires``
     The app forgets the login before the call.
 ``silent``
-    The client's deadlines are to be short: the fault is that nothing comes.
+    The client must use short deadlines, because the fault is a silence.
 ``calls``
-    How many calls the client has on their way at once, the last of which counts; 1 unless said.
+    The number of concurrent calls of the client, the last of which counts; 1 by default.
 ``ids``
-    What the joins name the calls, in turn; the same for all unless said.
+    The event ids in the replies to the joins, in turn; the same for all by default.
 ``after``
-    How many calls go well first, one after the other, in the same session.
+    The number of calls that succeed first, one after the other, in the same session.
 ``memory``
-    What the client may have allocated at its peak, in MB; `MEMORY` unless said.
+    The peak memory that the client may allocate, in MB; `MEMORY` by default.
 ``cpu``
-    How many seconds of CPU time the client may take, measured alone and against a server in a process of its
-    own. Not measured unless said.
+    The seconds of CPU time that the client may take, measured alone and against a server in another process.
+    Not measured by default.
 ``expect``
-    ``value`` (true: what the function returned), or ``error`` (its class), with ``status``, ``retryable``,
-    ``may_have_run``, ``setting`` (of `Timeouts`), ``retry_after`` where they matter; or ``cancelled: true``.
+    ``value`` (true: the value that the function returned), or ``error`` (its class), with ``status``,
+    ``retryable``, ``may_have_run``, ``setting`` (of `Timeouts`), ``retry_after`` if they matter; or
+    ``cancelled: true``.
 ``policy``
-    Why the expectation is a choice of this library and not of the protocol, where another client may
-    do otherwise and be right.
+    Why the expectation is a choice of this library and not of the protocol; another client may correctly do
+    otherwise.
 ``but``
-    Other expectations: a mapping of selectors to ``expect``; the last one that fits holds.
+    Other expectations: a mapping of selectors to ``expect``; the last one that matches applies.
 
-A selector is words that all must fit: a phase, a protocol of the bench, its adapter or its kind
+A selector consists of words that all must match: a phase, a protocol of the bench, its adapter or its kind
 (``shared``, ``own``, ``websocket``, ``direct``, ``polling``, ``call``, ``chat``): ``websocket join``.
 A fault with ``statuses`` and ``bodies`` is a family: one fault for each pair.
-An entry with ``of`` (names of faults, or patterns of them) is no fault: it says where those strike ``also``,
-and what is right there.
+An entry with ``of`` (names of faults, or patterns of them) is not a fault: it lists further cells (``also``)
+of these faults, and the correct outcome there.
 """
 
 from __future__ import annotations
@@ -91,15 +92,15 @@ import attrs
 from .protocols import FILE_PHASES, PROTOCOLS, VALUE, Protocol
 
 MEMORY = 8
-"""How many MB a client may have allocated at its peak, unless a fault says otherwise."""
+"""The default peak memory that a client may allocate, in MB."""
 
 
-_is_text = attrs.validators.instance_of(str)  # one outcome for each cell, on every face
+_is_text = attrs.validators.instance_of(str)  # one outcome for each cell, in both interfaces
 
 
 @attrs.frozen(kw_only=True)
 class Expectation:
-    """The right outcome."""
+    """The expected outcome."""
 
     value: Any = None
     error: str | None = attrs.field(default=None, validator=attrs.validators.optional(_is_text))
@@ -147,11 +148,11 @@ class Fault:
 
     @property
     def heavy(self) -> bool:
-        """Whether it takes seconds of CPU time or much memory, and is played with few others at once."""
+        """Whether it takes seconds of CPU time or much memory; then few such cells are played at once."""
         return self.memory > MEMORY or self.cpu is not None
 
     def cells(self) -> Iterator[Cell]:
-        """Yield the fault in every phase of every protocol that it can strike."""
+        """Yield the fault in every phase of every protocol where it can occur."""
         for protocol in PROTOCOLS.values():
             for phase in protocol.phases:
                 named = any(_matches(selector, protocol, phase) for selector in self.also)
@@ -162,7 +163,7 @@ class Fault:
         if not self.only and protocol.kind == "chat":
             return False
         if not self.only and phase in ("config", "info") and protocol.name not in ("sse_v3", "websocket C"):
-            return False  # the discovery does not depend on what comes after it
+            return False  # the discovery does not depend on later phases
         wanted = not self.only or any(_matches(selector, protocol, phase) for selector in self.only)
         return wanted and not any(_matches(selector, protocol, phase) for selector in self.never)
 
@@ -177,22 +178,22 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What a report calls it."""
+        """The name of the cell in reports."""
         return f"{self.protocol.name} | {self.phase} | {self.fault.name}"
 
     @property
     def content(self) -> str:
-        """The content of the file that goes up or down."""
+        """The content of the file that is uploaded or downloaded."""
         return ("0123456789" * (self.fault.size // 10 + 1))[: self.fault.size]
 
     @property
     def value(self) -> list[str]:
-        """What the call returns when all goes well."""
+        """The value that the call returns without a fault."""
         return [self.content] if self.phase in FILE_PHASES else VALUE
 
     @property
     def expect(self) -> Expectation:
-        """The right outcome of this cell."""
+        """The correct outcome of this cell."""
         right = self.fault.expect
         for selector, other in self.fault.but.items():
             if _matches(selector, self.protocol, self.phase):
@@ -217,7 +218,7 @@ def _parse_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
             headers = {**body.get("headers", {}), **special.get("headers", {})}
             fault["reply"] = {**body, "status": status, "headers": headers}
             fault["expect"] = {"status": status, **special["expect"]}
-            # Each status with each body where the bodies matter most, and with one of them elsewhere.
+            # Each status with each body in the phases where bodies matter most, with one body in the others.
             if kind != special.get("usual", "json"):
                 fault["only"] = ["sse_v3 join", "sse_v3 stream", "sse_v3 config"]
             for unwanted in ("statuses", "bodies", "usual", "headers"):
@@ -243,7 +244,7 @@ def _as_tuple(value: Any) -> tuple[str, ...]:
 
 
 def _extend(faults: list[Fault], raw: Mapping[str, Any]) -> list[Fault]:
-    """Return the faults, some of which strike in more cells.
+    """Return the faults, some of them with additional cells.
 
     Raises:
         ValueError: There is no fault of that name.
@@ -264,7 +265,7 @@ def _extend(faults: list[Fault], raw: Mapping[str, Any]) -> list[Fault]:
 
 @lru_cache(maxsize=1)
 def load_faults() -> tuple[Fault, ...]:
-    """Return every fault of the bench, checked to have names of their own."""
+    """Return every fault of the bench; their names are checked to be unique."""
     import yaml
 
     found: list[Fault] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates of the fault bench, made when they are wanted: no private key lies in the package."""
+"""Certificates of the fault bench, made when they are needed, so that the package contains no private key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = ("127.0.0.1", "::1", "localhost")
 """The hosts that a proper certificate names."""
 
 Trust: TypeAlias = Any
-"""The module ``trustme``, whose types are of no concern here."""
+"""The module ``trustme``, without its types."""
 
 
 def _import_trustme() -> Trust:
@@ -25,7 +25,7 @@ def _import_trustme() -> Trust:
         import trustme
     except ImportError:
         raise RuntimeError(
-            "Faults of TLS need certificates, made by trustme: pip install 'gradio-transport[conformance]'."
+            "Faults of TLS need the package trustme: pip install 'gradio-transport[conformance]'."
         ) from None
     return trustme
 
@@ -36,7 +36,7 @@ def _authority() -> Any:
 
 
 def authority_pem() -> bytes:
-    """Return the certificate, as PEM, of the authority that a client of the bench is to trust."""
+    """Return the certificate, as PEM, of the authority that a client of the bench must trust."""
     with _lock:
         pem: bytes = _authority().cert_pem.bytes()
     return pem

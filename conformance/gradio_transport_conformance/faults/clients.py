@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clients that the fault bench plays cells against: what they are asked to do, and what they return.
+"""The clients of the fault bench: their tasks, and their results.
 
 A client is any callable that takes a `Challenge` and returns an `Outcome`; this library's own are `CLIENTS`.
 """
@@ -23,7 +23,7 @@ from .protocols import GIVEN_NAME
 class Challenge:
     """A task for a client: call function 0 with one text, read every event, return the outputs.
 
-    In the place of an output that is a file it returns the file's content, as text.
+    If an output is a file, the client returns the file's content as text instead.
 
     Attributes:
         url: The URL of the server.
@@ -31,13 +31,13 @@ class Challenge:
         timeouts: Deadlines in seconds.
         limits: Bounds in bytes and counts.
         settings: Further arguments of `connect`.
-        auth: User and password, for apps that want a login.
+        auth: User and password, for apps that require a login.
         file: The content to pass instead of the text, as a file named ``given file.txt``.
         directory: Where to save files of the outputs before their content is read; None: read them at once.
         cancel: Cancel the call after its first yield.
-        calls: How many calls to have in progress at once: each starts when the one before it is being
-            processed, and the outcome of the last one counts.
-        after: How many calls to complete before, one after the other, in the same session.
+        calls: The number of concurrent calls: each starts when the one before it is being processed, and the
+            outcome of the last one counts.
+        after: The number of calls to complete before, one after the other, in the same session.
         authority: The path of a CA certificate to trust instead of the system's.
     """
 

@@ -30,7 +30,7 @@ HOLD_SECONDS = 30.0
 _ECHO = re.compile(r"\{echo(?::(\w+))?\}")
 
 ECHO_CHARACTERS = 4000
-"""How much of what a client sent is echoed."""
+"""Bytes of the client's data that are echoed."""
 
 
 @attrs.frozen
@@ -44,12 +44,12 @@ class Request:
 
     @property
     def is_upgrade(self) -> bool:
-        """Whether it asks for a websocket."""
+        """Whether it requests a websocket."""
         return "websocket" in self.headers.get("upgrade", "").lower()
 
     @property
     def said(self) -> str:
-        """What the client said in it: headers, likely secrets first, and the body, also decoded."""
+        """The client's data: headers, likely secrets first, and the body, also decoded."""
         headers = sorted(
             self.headers.items(), key=lambda header: not header[0].startswith(("x-", "au", "co"))
         )
@@ -68,11 +68,11 @@ class ServerState:
         phases: The phases of the requests received, in order.
         joins: How many joins were received.
         stopped: Set when the server stops: it ends every pause.
-        data_received: Set when the data of a call arrived that travel by a request of their own (sse v0).
+        data_received: Set when the data of a call arrived in a separate request (sse v0).
         heartbeat_received: Set when the heartbeat was requested.
-        attempts: Counts the requests of the phase that the fault strikes.
+        attempts: Counts the requests of the phase that the fault affects.
         numbers: Counts the ``{number}`` in replies.
-        said: What the client said in the last requests.
+        said: The data of the client's last requests.
     """
 
     cell: Cell
@@ -87,7 +87,7 @@ class ServerState:
     said: str = ""
 
     def echo(self, text: str) -> str:
-        """Return a text of a fault with each ``{echo}`` replaced by what the client said.
+        """Return a text of a fault with each ``{echo}`` replaced by the client's data.
 
         ``{echo:json}``, ``{echo:html}`` and ``{echo:url}`` are escaped for that, ``{echo:line}`` is one line.
         """
@@ -100,7 +100,7 @@ class ServerState:
 
     @property
     def is_faulty_call(self) -> bool:
-        """Whether the fault strikes the current call."""
+        """Whether the fault affects the current call."""
         return self.joins > self.cell.fault.after
 
     @property
@@ -112,7 +112,7 @@ class ServerState:
         return EVENT_ID if self.is_faulty_call or not self.cell.fault.after else f"well{self.joins}"
 
     def fill_in(self, text: str, path: str) -> str:
-        """Return a text of a fault with all that stands in braces replaced."""
+        """Return a text of a fault with all placeholders in braces replaced."""
         text = self.echo(text)
         plain = self.url.replace("https:", "http:")
         text = text.replace("{origin}", self.url).replace("{plain}", plain).replace("{place}", path)
@@ -142,7 +142,7 @@ class Connection:
         socket: The socket.
         file: Its buffered reading side.
         path: The path of the request that was read last.
-        tape: Keeps what is heard and said; None: it is not kept.
+        tape: Records what is received and sent; None: nothing is recorded.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class Connection:
         self._stopped = stopped
 
     def write(self, data: bytes, drip: float | None = None) -> None:
-        """Send data; ``drip``: one byte at a time, with a pause of so many seconds after each.
+        """Send data; ``drip``: one byte at a time, with a pause of this many seconds after each.
 
         Raises:
             ConnectionDone: The server stopped.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The grading of the fault bench: how an outcome differs from the right one of a cell."""
+"""The grading of the fault bench: the differences between an outcome and the correct one of a cell."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .clients import Outcome
 from .protocols import FILE_PHASES
 
 BOUND_SECONDS = 40.0
-"""The longest duration of a cell that takes CPU time alone, of which a busy machine gives little."""
+"""The longest duration of a cell that mainly takes CPU time, which is scarce on a busy machine."""
 
 BOUND_OF_SILENT_SECONDS = 10.0
-"""The longest duration of any other, whose server is silent: that of its short deadlines, and a margin."""
+"""The longest duration of any other cell, whose server is silent: its short deadlines, and a margin."""
 
 CLOSING_SECONDS = 3.0
-"""The longest duration of closing, which waits for no peer; the margin is for a busy machine."""
+"""The longest duration of closing, which waits for no peer; the margin allows for a busy machine."""
 
 
 def grade(cell: Cell, outcome: Outcome) -> list[str]:
-    """Return what is wrong with an outcome."""
+    """Return the problems of an outcome."""
     wrong = list(_differences(cell, cell.expect, outcome))
     waits = cell.fault.silent and not cell.fault.heavy
     if outcome.seconds > (BOUND_OF_SILENT_SECONDS if waits else BOUND_SECONDS):
@@ -94,7 +94,7 @@ def _error_problems(cell: Cell, error: GradioTransportError) -> Iterable[str]:
         phases = (*phases, Phase.JOIN)
     if cell.protocol.kind in ("direct", "chat"):  # the reply to the join is all there is
         phases = (*phases, Phase.STREAM)
-    if cell.fault.connection is not None:  # a client may ask on a new connection whether the app is the same
+    if cell.fault.connection is not None:  # a client may check whether the app is the same
         phases = (*phases, Phase.DISCOVER)
     if error.phase not in phases:
         yield f"phase is {error.phase}, expected {' or '.join(phases)}: {error}"

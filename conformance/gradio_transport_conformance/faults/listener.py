@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The listener of the fault bench's server: connections are proper at first, then have a cell's fault.
+"""The listener of the fault bench's server: the first connections are proper, later ones have the fault.
 
-The request that a cell strikes has a connection of its own, so a fault can strike in the middle of a call.
+The affected request uses a new connection, so a fault can occur in the middle of a call.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BEFORE: Mapping[str, tuple[str, ...]] = {
     "join": ("info", "config"),
     "stream": ("join", "info", "config"),
 }
-"""The requests that come before one whose connection is faulty, the nearest first."""
+"""The requests that precede one whose connection is faulty, the nearest first."""
 
 _FILLING = 3
 """Connections that fill a queue of the length 0, which holds one, and one to spare."""
@@ -78,7 +78,7 @@ class Listener:
                 return
 
     def prepare_next(self, phase: str | None) -> None:
-        """Start the fault if the reply to this phase makes the client open the struck connection."""
+        """Start the fault if the reply to this phase makes the client open the affected connection."""
         if self.fault and phase == self._before:
             self._start_fault()
 
@@ -109,7 +109,7 @@ class Listener:
             filler.connect(self.address)
 
     def wrap(self, connection: socket.socket, wait_for_stop: Callable[[], object]) -> socket.socket:
-        """Return the connection to serve, with TLS where the cell says so.
+        """Return the connection to serve, with TLS if the cell requires it.
 
         Args:
             connection: The accepted connection.

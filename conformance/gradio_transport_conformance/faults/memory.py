@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures what a client costs while it plays cells of the fault bench: no more than each fault says.
+"""Measures the memory and CPU time of a client in cells of the fault bench, against the limits of each fault.
 
-The server is in a process of its own, so that only the client counts.  Cells are played many at once: if all
-of them together stay below the bound of one, each of them does; if not, halves of them are played, down to
-the one that is to blame.  What counts are the objects and buffers of Python (`tracemalloc`), not OpenSSL's.
-CPU time is measured of cells whose fault bounds it, each by itself and without the tracing.
+The server runs in another process, so that only the client counts.  Many cells are played at once: if all of
+them together stay below the limit of one, each of them does; if not, halves of them are played, down to the
+one that exceeds it.  Only objects and buffers of Python count (`tracemalloc`), not OpenSSL's.  CPU time is
+measured for cells whose fault limits it, one at a time and without the tracing.
 
 ::
 
-    python -m gradio_transport_conformance.faults.memory               # every cell, by the sync face
+    python -m gradio_transport_conformance.faults.memory               # every cell, sync interface
     python -m gradio_transport_conformance.faults.memory --face trio --largest 20
 """
 
@@ -39,11 +39,11 @@ TOGETHER = 16
 MEGABYTE = 1_000_000
 
 CPU_ATTEMPTS = 3
-"""How often a cell is played until it takes as little as it may: other programs make it take more."""
+"""How often a cell is played until it is within its limit: other programs can make it take more."""
 
 
 def _serve(orders: Connection) -> None:
-    """Serve the cells of each order until the next one comes: the body of the server's process."""
+    """Serve the cells of each order until the next order: the main function of the server's process."""
     cells = load_cells()
     while True:
         order: list[int] | None = orders.recv()
@@ -68,7 +68,7 @@ class Player:
 
     @contextmanager
     def _served(self, cells: Sequence[Cell]) -> Generator[list[Challenge], None, None]:
-        """Have cells served, and yield what the client is asked."""
+        """Serve cells in the other process, and yield the tasks for the client."""
         self._orders.send([self._numbers[cell.name] for cell in cells])
         places: list[tuple[str, str | None]] = self._orders.recv()
         gc.collect()
@@ -89,7 +89,7 @@ class Player:
 
 
 class MemoryMeter(Player):
-    """Plays cells and measures what the client allocates meanwhile; made by `measure_memory`."""
+    """Plays cells and measures the client's allocations; created by `measure_memory`."""
 
     def measure(self, cells: Sequence[Cell]) -> float:
         """Return the MB that the client had allocated at the peak of playing cells at once."""
@@ -97,14 +97,14 @@ class MemoryMeter(Player):
             before, _ = tracemalloc.get_traced_memory()
             tracemalloc.reset_peak()
             with ThreadPoolExecutor(len(cells)) as pool:
-                # No outcome is kept, or the largest would count for all cells that follow.
+                # No outcome is kept; otherwise the largest would count for all later cells.
                 for done in [pool.submit(self._play, challenge) for challenge in challenges]:
                     done.result()
             _, peak = tracemalloc.get_traced_memory()
         return (peak - before) / MEGABYTE
 
     def find_excess(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, float]]:
-        """Yield each of some cells, all of the same bound, that goes beyond it, and its MB."""
+        """Yield each cell that exceeds the common limit of the cells, and its MB."""
         size = self.measure(cells)
         if size <= cells[0].fault.memory:
             return
@@ -135,7 +135,7 @@ def _serve_elsewhere() -> Generator[Connection, None, None]:
 
 @contextmanager
 def measure_memory(client: Client) -> Generator[MemoryMeter, None, None]:
-    """Start the server, and trace what a client allocates."""
+    """Start the server, and trace the client's allocations."""
     with _serve_elsewhere() as orders:
         tracemalloc.start()
         try:
@@ -145,7 +145,7 @@ def measure_memory(client: Client) -> Generator[MemoryMeter, None, None]:
 
 
 def find_slow_cells(cells: Sequence[Cell], client: Client) -> list[str]:
-    """Return a problem for each cell that takes more CPU time than its fault allows, however often."""
+    """Return a problem for each cell that takes more CPU time than its fault allows, in every repetition."""
     problems: list[str] = []
     with _serve_elsewhere() as orders:
         player = Player(orders, client)
@@ -175,7 +175,7 @@ def find_excessive_cells(cells: Sequence[Cell], client: Client) -> list[str]:
 
 
 def _groups(cells: Sequence[Cell]) -> Iterator[Sequence[Cell]]:
-    """Yield cells that can be played together: of the same bound, and those that wait apart."""
+    """Yield groups of cells that can be played together: of the same limit; cells that wait are separate."""
 
     def kind(cell: Cell) -> tuple[int, bool]:
         return cell.fault.memory, cell.fault.silent
@@ -189,7 +189,7 @@ def _groups(cells: Sequence[Cell]) -> Iterator[Sequence[Cell]]:
 
 def main() -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(description="Measure what a client allocates.")
+    parser = argparse.ArgumentParser(description="Measure the memory that a client allocates.")
     parser.add_argument("--face", choices=CLIENTS, default="sync")
     parser.add_argument("--largest", type=int, metavar="N", help="measure each alone, and show the N largest")
     given = parser.parse_args()
@@ -202,7 +202,7 @@ def main() -> int:
             sys.stdout.write(f"{sizes[name]:8.1f} MB  {name}\n")
         return 0
     problems = find_slow_cells(cells, client) + find_excessive_cells(cells, client)
-    sys.stdout.write("\n".join([*problems, f"{len(cells)} cells, {len(problems)} too dear\n"]))
+    sys.stdout.write("\n".join([*problems, f"{len(cells)} cells, {len(problems)} beyond their limits\n"]))
     return 1 if problems else 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes that the data of a fault describe: texts, repetitions, base64, compressed bodies."""
+"""The bytes described by the data of a fault: texts, repetitions, base64, compressed bodies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PIECE_BYTES = 1024 * 1024
 
 
 def payload_bytes(value: Any) -> bytes:
-    """Return the bytes that data describe: a text, ``{times: n, text: t}``, ``{base64: t}``, or a list."""
+    """Return the bytes described by data: a text, ``{times: n, text: t}``, ``{base64: t}``, or a list."""
     if isinstance(value, list):
         return b"".join(payload_bytes(item) for item in cast("list[Any]", value))
     if isinstance(value, dict):
@@ -27,7 +27,7 @@ def payload_bytes(value: Any) -> bytes:
 
 
 def payload_size(value: Any) -> int:
-    """Return how many bytes data describe."""
+    """Return the number of bytes described by data."""
     if isinstance(value, list):
         return sum(payload_size(item) for item in cast("list[Any]", value))
     if isinstance(value, dict) and "times" in value:
@@ -37,7 +37,7 @@ def payload_size(value: Any) -> int:
 
 
 def iter_pieces(value: Any) -> Iterator[bytes]:
-    """Yield the bytes that data describe, in pieces of a bounded size."""
+    """Yield the bytes described by data, in pieces of a bounded size."""
     if payload_size(value) <= PIECE_BYTES:
         yield payload_bytes(value)
     elif isinstance(value, list):
@@ -55,7 +55,7 @@ def compress(data: bytes, encoding: Any) -> bytes:
     """Return data in a content encoding: ``gzip``, ``deflate`` or None.
 
     Raises:
-        ValueError: The encoding is none of these.
+        ValueError: The encoding is not one of these.
     """
     match encoding:
         case None:

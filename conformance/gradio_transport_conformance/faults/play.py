@@ -38,15 +38,15 @@ _NEVER_REACHED = gt.Timeouts(
     connect=60, discover=60, login=60, upload=60, join=60,
     first_message=60, idle=60, total=60, download_stall=60,
 )  # fmt: skip
-"""Longer than a cell may take, so that no busy machine reaches them."""
+"""Deadlines longer than a cell may take, so that they do not expire on a busy machine."""
 
 _LATER_SECONDS = 6 * QUIET_SECONDS
-"""The same where the deadline covers proper requests before the silence too."""
+"""The same if the deadline also covers proper requests before the silence."""
 
 _TOTAL_SECONDS = 5 * QUIET_SECONDS
 
 _WAITING_WORKERS = 16
-"""How many cells that mostly wait are played at once."""
+"""The number of cells that are played at once if they mostly wait."""
 
 _SILENT_BESIDE: Mapping[str, gt.Timeouts] = {
     "upload": _NEVER_REACHED.replace(upload=QUIET_SECONDS),
@@ -85,11 +85,11 @@ def make_challenge(
 
 
 def _timeouts(cell: Cell) -> gt.Timeouts:
-    """Return deadlines that are short only where the server is silent, because the machine may be busy."""
+    """Return deadlines that are short only if the server is silent, because the machine may be busy."""
     if not cell.fault.silent:
         return _NEVER_REACHED
     if cell.phase in _SILENT_BESIDE:
-        # Where the right outcome is no timeout, a short deadline could only make a busy machine fail.
+        # If the correct outcome is not a timeout, a short deadline could only fail on a busy machine.
         return _SILENT_BESIDE[cell.phase] if cell.expect.error == "TimeoutExpired" else _NEVER_REACHED
     if cell.phase == "config" and cell.fault.connection is not None:
         return _NEVER_REACHED.replace(connect=QUIET_SECONDS)
@@ -99,7 +99,7 @@ def _timeouts(cell: Cell) -> gt.Timeouts:
         return _NEVER_REACHED.replace(discover=QUIET_SECONDS)
     if cell.expect.setting == "total":
         return _NEVER_REACHED.replace(total=_TOTAL_SECONDS)
-    # Where the stream carries the data of the call too, the silence begins only after they have arrived.
+    # If the stream also carries the data of the call, the silence begins only after they have arrived.
     quiet = _LATER_SECONDS if cell.protocol.kind in ("own", "websocket") else QUIET_SECONDS
     silence = {"first_message": quiet, "idle": quiet, "total": max(_TOTAL_SECONDS, 2 * quiet)}
     return _NEVER_REACHED.replace(**silence, **({} if cell.phase == "stream" else {"join": quiet}))
@@ -124,7 +124,7 @@ def play_cell(cell: Cell, client: Client, tape: Tape | None = None) -> list[str]
 
 
 def _leftover_files(around: Path, directory: Path, outcome: Outcome) -> Iterable[str]:
-    """Yield a problem for each kind of file that a client left behind around its download directory."""
+    """Yield a problem for each file that a client left behind in or beside its download directory."""
     found = sorted(path for path in around.rglob("*") if not path.is_dir())
     if any(path.parent != directory or path.is_symlink() or path.suffix == ".part" for path in found):
         yield f"left behind: {found}"
@@ -133,7 +133,7 @@ def _leftover_files(around: Path, directory: Path, outcome: Outcome) -> Iterable
 
 
 def run_client(client: Client, challenge: Challenge) -> Outcome:
-    """Run a challenge, and return its outcome, whatever is raised."""
+    """Run a challenge, and return its outcome, which may be any error."""
     began = time.monotonic()
     try:
         outcome = client(challenge)
@@ -151,14 +151,14 @@ def play_cells(cells: Iterable[Cell], client: Client, workers: int = 4) -> dict[
     Args:
         cells: The cells.
         client: The client.
-        workers: How many cells to play at once; of those that mostly wait, more are.
+        workers: The number of cells to play at once; cells that mostly wait use more.
     """
 
     def play(cell: Cell) -> tuple[str, list[str]]:
         return cell.name, play_cell(cell, client)
 
-    # A cell that waits for a deadline takes seconds and no CPU; any other takes milliseconds of CPU. Not both
-    # at once: so many would compete for the interpreter that a deadline expires before its server is silent.
+    # A cell that waits for a deadline takes seconds and no CPU; any other takes milliseconds of CPU. They do
+    # not run together: with so many, a deadline could expire before its server is silent.
     patient, brisk = _partition(cells)
     found: list[tuple[str, list[str]]] = []
     for most, group in ((workers, brisk), (_WAITING_WORKERS, patient)):
@@ -191,7 +191,7 @@ def _longest_silence(cell: Cell) -> float:
 
 @contextlib.contextmanager
 def check_leftovers(seconds: float = 3.0) -> Generator[list[str], None, None]:
-    """Collect complaints about threads that outlive the block, and about anything written to stderr."""
+    """Collect problems: threads that outlive the block, and anything written to stderr."""
     before = set(threading.enumerate())
     complaints: list[str] = []
     written = io.StringIO()

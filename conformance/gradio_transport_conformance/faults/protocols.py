@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The proper course of every protocol, which faults change: the paths of requests, and the messages.
+"""The proper behaviour of every protocol, which faults change: the paths of requests, and the messages.
 
 All of them serve one function, number 0 and named ``count``, that yields ``"0"`` and ends with ``"0 1"``.  In
 the phase ``upload`` its argument is a file; in ``download`` and ``read`` its output is one.
@@ -14,16 +14,16 @@ from typing import Any
 import attrs
 
 VALUE = ["0 1"]
-"""What the call returns when all goes well."""
+"""The value that the call returns without a fault."""
 
 EVENT_ID = "e1"
-"""The server's name for the call."""
+"""The event id of the call."""
 
 GIVEN_NAME = "given file.txt"
 """The file that a client uploads."""
 
 MADE_NAME = "made file.txt"
-"""The file that the function makes."""
+"""The file that the function returns."""
 
 USER, PASSWORD = "ann", "open sesame"
 """The login."""
@@ -63,20 +63,20 @@ CHUNKS: Mapping[str, dict[str, Any]] = {
 
 @attrs.frozen(kw_only=True)
 class Protocol:
-    """One protocol of the bench, as one Gradio version speaks it.
+    """One protocol of the bench, as in one Gradio version.
 
     Attributes:
         name: Its name in the bench.
-        adapter: The ``protocol`` that a client asks for.
+        adapter: The ``protocol`` that a client selects.
         version: The Gradio version that is played.
         kind: The shape: ``shared`` (sse_v1 to v3), ``own`` (sse v0), ``websocket``, ``direct``, ``polling``,
             ``call`` or ``chat``.
         says: The ``protocol`` of its config.
         prefix: The path of the API.
         queue: Whether the function goes through the queue.
-        besides: Phases of requests beside the call, of which one protocol for each generation is enough.
-        alone: Faults strike only in those phases; in the others it is like another protocol.
-        settings: Further keywords of `connect`.
+        besides: Phases of requests beside the call; one protocol for each Gradio version is enough for them.
+        alone: Faults occur only in those phases, because in the others it is like another protocol.
+        settings: Additional keywords of `connect`.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Protocol:
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The phases that faults can strike."""
+        """The phases in which faults can occur."""
         if self.alone:
             return self.besides
         info = ("info",) if self.at_least(3, 26) else ()
@@ -108,7 +108,7 @@ class Protocol:
         return self.kind == "shared" and self.at_least(4, 17)
 
     def config(self, phase: str = "") -> dict[str, Any]:
-        """Return the body of ``/config``, of an app that has what the phase needs."""
+        """Return the body of ``/config``, of an app with the features that the phase needs."""
         if self.kind == "chat":
             return {"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "us"}]}
         kinds = ("file" if phase == "upload" else "textbox", "file" if phase in FILE_PHASES else "textbox")
@@ -133,7 +133,7 @@ class Protocol:
         return config | ({"protocol": self.says, "api_prefix": self.prefix} if self.says else {})
 
     def output_file(self) -> dict[str, Any]:
-        """Return the file in the function's output, as this generation writes it (docs/wire.md §10.1)."""
+        """Return the file in the function's output, as this version writes it (docs/wire.md §10.1)."""
         path = f"/tmp/gradio/1/{MADE_NAME}"  # noqa: S108 - a path on the server
         if not self.at_least(4, 0):
             return {"name": path, "orig_name": MADE_NAME, "size": None, "data": None, "is_file": True}
@@ -149,7 +149,7 @@ class Protocol:
         return 401, {"detail": "Not authenticated"}
 
     def login_accepted(self) -> tuple[int, Any, dict[str, str]]:
-        """Return the reply to the right login: status, JSON, headers."""
+        """Return the reply to the correct login: status, JSON, headers."""
         cookie = {"set-cookie": f"{COOKIE}; Path=/; HttpOnly"}
         if self.at_least(3, 17):
             return 200, {"success": True}, cookie
@@ -162,7 +162,7 @@ class Protocol:
         return {"named_endpoints": {"/count": endpoint}, "unnamed_endpoints": {}}
 
     def phase(self, method: str, path: str) -> str | None:
-        """Return what a request is for, or None where this version has no such path."""
+        """Return the phase of a request, or None if this version has no such path."""
         if path in ("/config", "/config/"):
             return "config"
         if (method, path) == ("POST", "/login"):
@@ -202,7 +202,7 @@ class Protocol:
 
     @property
     def proper_script(self) -> tuple[str, ...]:
-        """The messages of a call that goes well."""
+        """The messages of a successful call."""
         return ("start", "first", "done", "over") if self.kind == "chat" else HAPPY
 
     def named_message(self, name: str, output: str | None = None) -> tuple[str, str]:

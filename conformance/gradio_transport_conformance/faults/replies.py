@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The replies of the fault bench's server to requests: proper ones, and the one that the fault replaces."""
+"""The replies of the fault bench's server to requests: proper replies, and the faulty one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .protocols import COOKIE, EVENT_ID, FILE_PHASES, GIVEN_NAME, MESSAGES
 from .streams import StreamWriter
 
 _TLS_HANDSHAKE = b"\x16"
-"""The first byte of a client that speaks TLS."""
+"""The first byte of a client that uses TLS."""
 
 
 class RequestHandler:
@@ -34,8 +34,8 @@ class RequestHandler:
         """Answer requests until the client closes the connection.
 
         Raises:
-            ConnectionDone: The server is to close it.
-            OSError: The client broke it off.
+            ConnectionDone: The server must close it.
+            OSError: The client broke the connection.
         """
         try:
             while (request := self._read_request()) is not None:
@@ -78,7 +78,7 @@ class RequestHandler:
     def _answer(self, request: Request) -> None:
         phase, fault, state = self._phase(request), self._cell.fault, self._state
         state.phases.append(phase)
-        if phase not in ("info", "heartbeat"):  # which come at any time, and say nothing new
+        if phase not in ("info", "heartbeat"):  # which arrive at any time
             state.said = f"{request.said}\n{state.said}"[:ECHO_CHARACTERS]
         if phase == "heartbeat":
             state.heartbeat_received.set()
@@ -219,7 +219,7 @@ class RequestHandler:
             headers["content-length"] = str(len(data))
         elif how.get("length") not in (None, True, False):
             headers["content-length"] = str(how["length"])
-        # The struck request needs a new connection, so a faulty listener keeps none open.
+        # The affected request needs a new connection, so a faulty listener keeps none open.
         one_request = bool(self._state.listener.fault)
         if one_request:
             headers["connection"] = "close"

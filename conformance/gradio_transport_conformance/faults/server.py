@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Gradio server on the loopback that does one thing wrong: it plays a `Cell` to a client in any language.
+"""A Gradio server on the loopback that misbehaves in one way: it plays a `Cell` to a client in any language.
 
 It writes to the socket itself, because many faults lie below HTTP: resets, missing last chunks, bad frames.
 """
@@ -70,7 +70,7 @@ class FaultServer:
                 self._connections.add(connection)
             RequestHandler(state, Connection(connection, state.stopped, tape)).serve()
         except (ConnectionDone, OSError, ValueError) as error:
-            # A stopped server lets go of what it held open: the client was done with it.
+            # A stopped server releases the connections that it held open: the client has finished with them.
             is_left = state.stopped.is_set() or not isinstance(error, ConnectionDone)
             ending = Ending.LOCAL if is_left else Ending.CLEAN
         finally:
@@ -93,14 +93,14 @@ class FaultServer:
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join(5)
-        self.state.listener.close()  # again: meanwhile a thread may have started the fault
+        self.state.listener.close()  # again, because a thread may have started the fault in the meantime
 
 
 @contextmanager
 def serve_fault(
     cell: Cell, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, tape: Tape | None = None
 ) -> Generator[FaultServer, None, None]:
-    """Play a cell as a server, and stop it; a `tape` keeps the traffic, and is whole then."""
+    """Play a cell as a server, and stop it; a `tape` records the traffic, and is complete then."""
     server = FaultServer(cell, host=host, tls=tls, tape=tape)
     try:
         yield server

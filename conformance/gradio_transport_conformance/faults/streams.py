@@ -43,7 +43,7 @@ class StreamWriter:
         """Write the call's event stream, with the fault of the cell.
 
         Raises:
-            ConnectionDone: The connection is to be closed.
+            ConnectionDone: The connection must be closed.
         """
         framing, state = self._cell.fault.framing, self._state
         if not state.phases.count("join") and self._protocol.kind != "own":
@@ -86,7 +86,7 @@ class StreamWriter:
         return self._protocol.kind == "shared" and self._protocol.says == "sse_v3"
 
     def _write_framed(self, framing: Mapping[str, Any]) -> None:
-        """Write a whole stream in an unusual but lawful framing."""
+        """Write a whole stream in an unusual but valid framing."""
         if self._protocol.kind != "own" and framing.get("whole"):
             self._state.stopped.wait(float(framing["whole"]))
         script = (*self._script, *(["close_stream"] if self._ends_with_close_stream else []))
@@ -166,7 +166,7 @@ class StreamWriter:
             self._write_part(self._protocol.frame(text, name))
 
     def _write_large(self, text: Any, name: str) -> None:
-        """Write a message that is too large to be held, in pieces."""
+        """Write a message in pieces that is too large to keep in memory."""
         if self._frames is not None:
             self._frames.send_head(1, payload_size(text))
             for piece in iter_pieces(text):
@@ -187,7 +187,7 @@ class StreamWriter:
         """Accept a websocket and write the call's messages to it, with the fault of the cell.
 
         Raises:
-            ConnectionDone: The connection is to be closed.
+            ConnectionDone: The connection must be closed.
         """
         key = request.headers["sec-websocket-key"].encode()
         accept = hashlib.sha1(key + _WEBSOCKET_MAGIC)  # noqa: S324 - RFC 6455
@@ -201,7 +201,7 @@ class StreamWriter:
         self._close(1000, "")
 
     def _receive_data(self, frames: Frames) -> None:
-        """Get the data of the call, as each dialect does (docs/wire.md §3.1)."""
+        """Receive the data of the call, as each dialect does (docs/wire.md §3.1)."""
         if not self._protocol.at_least(3, 2):
             frames.receive()
         elif self._protocol.at_least(3, 6):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a fault server heard and said, as frames, so that a report can show the traffic behind a fault.
+"""The traffic of a fault server, as frames, so that a report can show it.
 
-The server writes to its sockets itself, and much of that is wrong on purpose. So replies are read as far as
-they are HTTP, and what is not is kept as it was sent.
+The server writes to its sockets itself, and many of these bytes are wrong on purpose. So replies are parsed
+as far as they are HTTP, and other bytes are kept as they were sent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gradio_transport.protocol.commands import Ending
 from gradio_transport.protocol.frames import Direction, Frame, Kind
 
 MOST_BYTES = 256 * 1024
-"""Bytes that a tape keeps: of a flood its beginning says all."""
+"""Bytes that a tape keeps: the beginning of a flood is enough."""
 
 MOST_FRAMES = 1000
 
@@ -34,10 +34,10 @@ _SWITCHING = 101
 
 @attrs.define(eq=False)
 class Tape:
-    """The traffic of one server, up to a bound.
+    """The traffic of one server, up to a limit.
 
     Attributes:
-        frames: What was heard and said, in the order of time.
+        frames: The received and sent data, in chronological order.
     """
 
     frames: list[Frame] = attrs.field(factory=list[Frame])
@@ -46,7 +46,7 @@ class Tape:
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
     def channel(self) -> str:
-        """Return a channel for one more request."""
+        """Return the channel of the next request."""
         with self._lock:
             self._requests += 1
             return f"request-{self._requests}"
@@ -54,12 +54,12 @@ class Tape:
     def keep(self, channel: str, direction: Direction, kind: Kind, payload: Mapping[str, object]) -> None:
         """Keep a frame, of which `payload` has no large texts."""
         with self._lock:
-            # The ends are kept, so that what is left out does not look as if it had never ended.
+            # The ends are kept; otherwise truncated traffic would look as if it had never ended.
             if len(self.frames) < MOST_FRAMES or kind in (Kind.END, Kind.WS_CLOSE):
                 self.frames.append(Frame(time.monotonic(), direction, kind, channel, payload))
 
     def cut(self, data: bytes) -> bytes:
-        """Return what is kept of some bytes."""
+        """Return the part of some bytes that is kept."""
         with self._lock:
             kept = data[: max(0, MOST_BYTES - self._bytes)]
             self._bytes += len(kept)
@@ -83,7 +83,7 @@ class ConnectionTape:
     _upgraded: bool = False
 
     def asked(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Take a request of the client."""
+        """Record a request of the client."""
         self.ended(Ending.CLEAN)
         self._channel, self._head, self._left, self._chunks = self._tape.channel(), b"", None, None
         is_socket = "websocket" in headers.get("upgrade", "").lower()
@@ -92,7 +92,7 @@ class ConnectionTape:
         self._keep(Direction.OUT, Kind.WS_OPEN if is_socket else Kind.REQUEST, payload)
 
     def said(self, data: bytes) -> None:
-        """Take bytes of the server's reply, as they are on the wire."""
+        """Record bytes of the server's reply, as they are on the wire."""
         if not self._channel:
             return
         if self._upgraded:
@@ -150,21 +150,21 @@ class ConnectionTape:
 
     @property
     def _is_whole(self) -> bool:
-        """Whether the reply is whole; one without a length is so when the connection ends."""
+        """Whether the reply is complete; a reply without a length is complete when the connection ends."""
         is_body_whole = self._chunks is None or self._chunks.ended
         return self._head is None and is_body_whole and (self._left is None or self._left <= 0)
 
     def text(self, direction: Direction, data: bytes) -> None:
-        """Take a message of a websocket."""
+        """Record a message of a websocket."""
         kept = self._tape.cut(data)
         if kept:
             self._keep(direction, Kind.WS_TEXT, {"text": kept.decode("utf-8", "replace")})
 
     def ended(self, ending: Ending) -> None:
-        """Take the end of the connection, or of a reply before the next request.
+        """Record the end of the connection, or of a reply before the next request.
 
         Args:
-            ending: ``CLEAN`` where the server closed it: of a reply that is not whole that is a break.
+            ending: ``CLEAN`` if the server closed it; for an incomplete reply that is a break.
         """
         if not self._channel:
             return
@@ -184,10 +184,10 @@ class ConnectionTape:
 
 @attrs.define(eq=False)
 class _Chunks:
-    """Takes the framing off a chunked body (RFC 9112 §7.1). What is not framed so stays as it is.
+    """Removes the framing of a chunked body (RFC 9112 §7.1). Bytes without that framing stay unchanged.
 
     Attributes:
-        ended: Whether the last chunk came.
+        ended: Whether the last chunk has arrived.
     """
 
     ended: bool = False
@@ -196,7 +196,7 @@ class _Chunks:
     _broken: bool = False
 
     def feed(self, data: bytes) -> bytes:
-        """Return what some bytes have of the body."""
+        """Return the part of the body in some bytes."""
         found = bytearray()
         place = 0  # and no slice of what is left: pieces may hold a hundred thousand chunks
         while place < len(data) and not self._broken:

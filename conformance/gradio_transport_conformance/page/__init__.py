@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of runs as a page: one HTML file, which loads nothing."""
+"""Results of runs as a page: one self-contained HTML file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the page of results together. Style, texts and blocks are shared with the page of a trace."""
+"""Builds the page of results. Style, texts and blocks are shared with the page of a trace."""
 
 from __future__ import annotations
 

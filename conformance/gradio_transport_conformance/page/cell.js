@@ -1,6 +1,6 @@
 // The details: of a cell, or of the runs.
 
-const NOTHING = "The driver was asked nothing.";
+const NOTHING = "No task was sent to the driver.";
 
 /** Show what is behind a cell. */
 async function select(place) {
@@ -37,9 +37,9 @@ async function cellParts(row, at) {
   return [
     el("div", "verdict", badge(gradeAt(row, at)), cause && el("p", "cause", cause), reason && reason !== cause && el("p", "", reason)),
     part("Expected", list(cell.expected), cell.source && el("p", "source", `Source: ${cell.source}`)),
-    part("Answer", cell.answer ? pre(cell.answer) : el("p", "quiet", cell.task ? "None came." : NOTHING)),
+    part("Answer", cell.answer ? pre(cell.answer) : el("p", "quiet", cell.task ? "There was no answer." : NOTHING)),
     cell.off_tape && part("Off tape: requests that the recording does not answer", list(cell.off_tape)),
-    cell.findings && part("Noticed by the server, not graded", list(cell.findings)),
+    cell.findings && part("Findings of the server, not graded", list(cell.findings)),
     cell.wire && part("Wire log", ...wireParts(cell.wire)),
     cell.task && folded("Task", pre(cell.task)),
     cell.output && folded("Output of the driver", pre(cell.output)),
@@ -148,7 +148,7 @@ function showRuns() {
   state.selected = null;
   byId("matrix").querySelector('[aria-selected="true"]')?.removeAttribute("aria-selected");
   const title = doc.runs.length > 1 ? counted(doc.runs.length, "run") : "The run";
-  const head = detailHead(title, "Select a cell to see what is behind it.", false);
+  const head = detailHead(title, "Select a cell to see its details.", false);
   byId("detail").replaceChildren(head, ...doc.runs.map(drawRun));
   byId("detail").scrollTop = 0;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What changed from one run to another, cell by cell."""
+"""The changes between two runs, cell by cell."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..grading import Grade
 from ..run.results import WORDS, CellResult, RunResults
 
 _SHOWN = 200
-"""How many cells of a change are listed."""
+"""The number of cells that are listed for each change."""
 
 _LONGEST = 200
 
 
 class Change(enum.StrEnum):
-    """What became of a cell. The page calls them the same."""
+    """The change of a cell. The page uses the same names."""
 
     NEWLY_WRONG = "newly wrong"
     NO_LONGER_RIGHT = "no longer right"
-    """It was right, and is off tape, or the client cannot, or its failure is known."""
+    """It was right, and is now off tape, cannot, or a known failure."""
     NEWLY_RIGHT = "newly right"
     OTHER = "other change"
     OTHER_CAUSE = "other cause"
@@ -59,11 +59,11 @@ class ChangedCell:
 
 @attrs.frozen
 class Comparison:
-    """What changed from one run to another.
+    """The changes between two runs.
 
     Attributes:
-        changed: The cells that differ, in the order of the new run; those that only the old one has are last.
-        same: How many cells are the same.
+        changed: The cells that differ, in the order of the new run; cells of only the old run are last.
+        same: The number of cells that are the same.
     """
 
     old: RunResults
@@ -73,7 +73,7 @@ class Comparison:
 
     @property
     def is_worse(self) -> bool:
-        """Whether a cell became worse, or the new run is not whole."""
+        """Whether a cell became worse, or the new run is incomplete."""
         return not self.new.complete or any(cell.change in WORSE for cell in self.changed)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a page of results holds, as JSON: an index for the matrices, and blocks with what is behind each cell.
+"""The data of a page of results, as JSON: an index for the matrices, and blocks with the cells' details.
 
-The script of the page reads no other data, and `VERSION` changes with its form. Cells of one case are
-neighbours in a block, because they differ little from version to version, and are compressed to little.
+The script of the page reads no other data; `VERSION` changes with the format. Cells of one case are
+neighbours in a block, because they differ little between versions and so compress well.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ NO_CELL: Final = "."
 
 _NAME: Final = 300
 _REMARKS: Final = 40
-"""How many findings, and requests off tape, a cell shows."""
+"""The number of findings, and of requests off tape, that a cell shows."""
 
 
 @attrs.frozen
 class Document:
-    """All that a page holds.
+    """The data of a page.
 
     Attributes:
         index: The text of the index.
-        cells: What is behind each cell.
+        cells: The details of each cell.
     """
 
     index: str
@@ -84,7 +84,7 @@ def make_document(runs: Sequence[RunResults], compare: tuple[int, int] | None = 
 
 
 def labels(runs: Sequence[RunResults]) -> list[str]:
-    """Return a name for each run: its client, with the date or a number where the client is not enough."""
+    """Return a name for each run: its client, with the date or a number if the client is not unique."""
     names = [cut(run.client, _NAME) for run in runs]
     dated = [
         f"{name}, {run.started[:16].replace('T', ' ')}" if names.count(name) > 1 and run.started else name
@@ -150,7 +150,7 @@ def _ordered_rows(kind: str, names: Mapping[str, None]) -> list[tuple[str, str, 
 
 
 def _order(row: str) -> tuple[bool, tuple[int, ...], str]:
-    """Return what versions are ordered by; protocols come in the order of their names."""
+    """Return the sort key of versions; protocols are in the order of their names."""
     if len(row) > _NAME or not row[:1].isdecimal():
         return False, (), row
     return True, numbers(row), row
@@ -178,7 +178,7 @@ def _detail(cell: CellResult) -> dict[str, Any]:
 
 
 def _without(value: Any, *names: str) -> Any:
-    """Return an object of JSON without what the name of the cell says."""
+    """Return a JSON object without the fields that the name of the cell repeats."""
     if not isinstance(value, Mapping):
         return value
     return {key: one for key, one in cast("Mapping[str, Any]", value).items() if key not in names}

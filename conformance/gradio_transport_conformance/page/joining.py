@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of one client in parts: a version at a time, or cases and faults apart."""
+"""Joins runs of one client that were made in parts, such as one version at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ALIKE = ("client", "language", "way", "serve", "kit")
 
 
 def join_runs(runs: Iterable[RunResults]) -> list[RunResults]:
-    """Return the runs, with those of one client as one if they were served alike and have no cell twice."""
+    """Return the runs; those of one client are joined if they were served alike and have no cell twice."""
     joined: list[RunResults] = []
     for run in runs:
         place = next((place for place, one in enumerate(joined) if _are_parts(one, run)), None)

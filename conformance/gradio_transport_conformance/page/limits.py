@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bounds of what a page holds of the texts of others: a driver may answer a string of megabytes."""
+"""Limits for texts of drivers and servers in a page: a driver may answer a string of megabytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT = 8_000
 
 
 def cut(text: str, longest: int, *, total: int | None = None) -> str:
-    """Return a text, or its beginning and how many characters it has."""
+    """Return a text, or its beginning and its number of characters."""
     size = len(text) if total is None else total
     return text if size <= longest else f"{text[:longest]}… ({size:,} in all)"
 

@@ -6,14 +6,14 @@ const RESULTS_VERSION = 1;
 
 const SIGNS_OF = { P: "✓", F: "✗", K: "⊗", O: "?", C: "–", U: "·" };
 const MEANINGS = {
-  P: "What came is what must come.",
-  F: "What came differs, or nothing came.",
+  P: "The result is the expected one.",
+  F: "The result differs, or there is none.",
   K: "A known failure of the server or of the client.",
-  O: "The client asked what the recording does not answer.",
-  C: "The client does not have it. It is never a pass.",
-  U: "The version does not have it.",
+  O: "The client sent a request for which the recording has no reply.",
+  C: "The client does not support it. It is never a pass.",
+  U: "The version does not support it.",
 };
-// What became of a cell from one run to another; the first three are worth a look.
+// The changes of a cell between two runs; the first three matter most.
 const CHANGES = {
   worse: ["newly wrong", "▼"],
   lost: ["no longer right", "▽"],
@@ -26,7 +26,7 @@ const CHANGES = {
 };
 
 let doc;
-let cells; // Store of what is behind cells
+let cells; // Store of the cells' details
 
 const state = {
   matrix: 0,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The traffic behind a cell: the timeline of its trace in few rows, with the beginnings of what was sent."""
+"""The traffic of a cell: the timeline of its trace in few rows, with the beginnings of the messages."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _NUMBERED = re.compile(r"request-\d+")
 def wire_log(trace: str | None) -> dict[str, Any] | None:
     """Return the traffic of a cell, or None if there is none.
 
-    It has ``seconds`` (its length), ``left_out`` (rows that are left out after row 80), and ``rows``: who it
-    belongs to, start and end in seconds, kind of step, name, path or text, HTTP status, bytes, what was sent,
-    what was answered, whether it failed.
+    It has ``seconds`` (its length), ``left_out`` (rows that are left out after row 80), and ``rows``: the
+    owner, start and end in seconds, kind of step, name, path or text, HTTP status, bytes, the data sent, the
+    reply, whether it failed.
     """
     if not trace:
         return None
@@ -57,7 +57,7 @@ def _rows(line: Timeline) -> Iterator[list[Any]]:
 
 
 def _steps(line: Timeline) -> Iterator[tuple[str, Step]]:
-    """Yield each step with the name of what it belongs to; a step of a call may be one of its session too."""
+    """Yield each step with the name of its owner; a step of a call may also belong to its session."""
     for call in line.calls:
         for step in call.steps:
             if not step.shared:

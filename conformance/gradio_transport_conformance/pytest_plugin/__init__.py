@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from .servers import Served, ServeRecording
 
 _SERVED: pytest.StashKey[list[Served]] = pytest.StashKey()
-"""The servers of a test that report what was wrong with its requests."""
+"""The servers of a test that report problems of its requests."""
 
 _PASSED: pytest.StashKey[bool] = pytest.StashKey()
-"""Whether the test function of a test ended well."""
+"""Whether the test function of a test passed."""
 
 _RECORDED = "gradio_recorded_cassette"
 """The property of a test that recorded one, which reports carry, from another process too (xdist)."""
@@ -38,11 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--gradio-record",
         choices=("once", "none", "all"),
         default=None,
-        help="Record cassettes that are not there yet (once), none, or all of them again. "
+        help="Record missing cassettes (once), no cassettes (none), or all of them again (all). "
         "By default the setting gradio_record, or once.",
     )
-    parser.addini("gradio_record", "Which cassettes are recorded: once, none or all.", default="once")
-    parser.addini("gradio_source", "URL of the app, or name of the Space, that cassettes are recorded from.")
+    parser.addini("gradio_record", "Which cassettes to record: once, none or all.", default="once")
+    parser.addini("gradio_source", "URL of the app, or name of the Space, from which cassettes are recorded.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def gradio_server(request: pytest.FixtureRequest) -> Generator[ServeRecording, None, None]:
-    """Serve recordings: call it with a version and a case, or a trace file; what it returns has a .url."""
+    """Serve recordings: call it with a version and a case, or a trace file; the result has a .url."""
     from .servers import ServeRecording
 
     with ExitStack() as stack:
@@ -67,7 +67,7 @@ def gradio_server(request: pytest.FixtureRequest) -> Generator[ServeRecording, N
 
 @pytest.fixture
 def gradio_fault(request: pytest.FixtureRequest) -> Generator[ServeFault, None, None]:
-    """Serve a Gradio that does one thing wrong: call it with a fault; what it returns has a .url."""
+    """Serve an app that misbehaves in one way: call it with a fault; the result has a .url."""
     from .faults import ServeFault
 
     with ExitStack() as stack:
@@ -84,7 +84,7 @@ def gradio_url(request: pytest.FixtureRequest) -> Generator[str, None, None]:
     mark = item.get_closest_marker("gradio_cassette")
     if mark is None:
         raise pytest.UsageError(
-            "gradio_url is for tests with the mark @pytest.mark.gradio_cassette: it names the recording."
+            "gradio_url needs the mark @pytest.mark.gradio_cassette on the test: it names the recording."
         )
     cassette = find_cassette(item, mark)
     if cassette.is_recorded(_mode(item.config)) or cassette.shown in item.config.stash[_CASSETTES]:
@@ -112,7 +112,7 @@ def _mode(config: pytest.Config) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Fail a test for requests that were not recorded, and say so beside the error that they caused."""
+    """Fail a test for requests that were not recorded, and report them with the error that they caused."""
     try:
         yield
     except BaseException as error:
@@ -131,7 +131,7 @@ def _fail_for_problems(item: pytest.Item) -> None:
 
 
 def _problems(item: pytest.Item) -> str:
-    """Return what was wrong with the requests of a test, and was not reported yet."""
+    """Return the problems of a test's requests that were not reported yet."""
     served = item.stash.setdefault(_SERVED, [])
     return "\n".join(filter(None, (one.take_problems() for one in served)))
 

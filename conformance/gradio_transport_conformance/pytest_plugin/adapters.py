@@ -45,27 +45,27 @@ class AdapterConformance:
         folder = metafunc.definition.path.parent / self.traces
         paths = sorted(folder.glob("**/*.jsonl"))
         names = [path.relative_to(folder).with_suffix("").as_posix() for path in paths]
-        # Without a trace there is one test, which says so; parametrised by nothing it would be skipped.
+        # Without a trace there is one test, which fails; without parameters it would be skipped.
         metafunc.parametrize("gradio_trace", paths or [folder], ids=names or ["no-trace"])
 
     def test_it_replays_as_it_was_recorded(self, gradio_trace: Path) -> None:
-        """The adapter sends what it sent, and gives legal events; nothing is left open."""
+        """The adapter sends the recorded requests and yields legal events; no channel is left open."""
         self._replay(gradio_trace)
 
     def test_chunks_make_no_difference(self, gradio_trace: Path) -> None:
-        """However the bytes of the streams are cut, the events are the same: byte by byte, or at random."""
+        """The events are the same for every split of the streams' bytes: byte by byte, or at random."""
         from ..replay.machine import check_chunkings
 
         _judge(check_chunkings(*self._replay(gradio_trace), registry=self._registry()))
 
     def test_calls_can_be_cancelled_at_any_point(self, gradio_trace: Path) -> None:
-        """A call that is cancelled before any input ends exactly once; nothing is left open."""
+        """A call that is cancelled before any input ends exactly once; no channel is left open."""
         from ..replay.machine import check_cancellations
 
         _judge(check_cancellations(*self._replay(gradio_trace), registry=self._registry()))
 
     def _replay(self, path: Path) -> tuple[Trace, Replay]:
-        """Replay a trace as it was recorded, and fail if that is not what comes."""
+        """Replay a trace as it was recorded, and fail if the adapter behaves differently."""
         from gradio_transport.errors import GradioTransportError
         from gradio_transport.trace import read_trace
 
@@ -91,7 +91,7 @@ class AdapterConformance:
 
 
 def _check_adapter(trace: Trace, name: str) -> None:
-    """Fail unless all sessions of a trace are of an adapter."""
+    """Fail unless all sessions of a trace were recorded with the adapter."""
     from gradio_transport.protocol.frames import Kind
 
     used = {str(one.payload["adapter"]) for one in trace.frames if one.kind is Kind.SESSION}

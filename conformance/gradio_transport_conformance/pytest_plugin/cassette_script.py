@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording that is played strictly: a request that was not recorded is refused, and kept as a finding."""
+"""A strict replay: a request that was not recorded is refused, and recorded as a finding."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Unrecorded:
 
     Attributes:
         method: `WEBSOCKET` for a text on a websocket.
-        sent: What came.
-        nearest: The recorded request of the same method and path that is most similar; None: there is none.
-        times: How often this very request was recorded: it came more often.
-        waiting: The next recorded request that did not come, or an empty text.
+        sent: The request.
+        nearest: The most similar recorded request of the same method and path; None: there is none.
+        times: How often this exact request was recorded; it was sent more often.
+        waiting: The next recorded request that was not sent, or an empty text.
     """
 
     method: str
@@ -41,7 +41,7 @@ class Unrecorded:
 
 @attrs.define
 class _Entry:
-    """A recorded request, and whether it came."""
+    """A recorded request, and whether it was sent."""
 
     method: str
     content: Content
@@ -56,7 +56,7 @@ class CassetteScript:
     """Answers the requests that were recorded, each as often as it was. Not thread-safe: a host has a lock.
 
     Args:
-        trace: What was recorded.
+        trace: The recording.
 
     Attributes:
         findings: The requests that were not recorded.
@@ -109,13 +109,13 @@ class CassetteScript:
                 method, f"{entry.path}?{query}" if query else entry.path, said, cookie
             )
         if HEARTBEAT in sent.path:
-            # Whether one was recorded depends on how long the calls took.
+            # A heartbeat is recorded only if the calls took long enough.
             return _refusal(404, "Not Found")
         self._note(method, sent)
         return _refusal(500, f"{method} {sent.path} was not recorded like this. The test's report says more.")
 
     def websocket(self, target: str) -> CassetteSocket | None:
-        """Return what to say on a websocket, or None where none was recorded."""
+        """Return the script of a websocket, or None if none was recorded."""
         script = self._script.websocket(target)
         if script is None:
             self._note(WEBSOCKET, self._reader.read(target, b""))
@@ -138,7 +138,7 @@ class CassetteScript:
         alike = self._alike(method, sent)
         fitting = [one for one in alike if sent.fits(one.content)]
         left = [one for one in fitting if not one.heard]
-        # The config and the files may be asked for as often as a client likes, and with another query.
+        # Clients may request the config and the files any number of times, and with another query.
         again = [one for one in (*fitting, *alike) if one.is_discovery and method == "GET"]
         return next(iter((*left, *again)), None)
 
@@ -164,7 +164,7 @@ class CassetteScript:
     def _with_hash_of_client(self, entry: _Entry, session_hash: str | None) -> tuple[str, bytes]:
         """Return a recorded query and body with the client's session hash.
 
-        Given what was recorded, and not what came, the script finds it whatever was redacted in it.
+        With the recorded values, and not the sent ones, the script finds it even if parts were redacted.
         """
         query, said = entry.query, entry.said
         for alias in self._aliases if session_hash else ():
@@ -196,15 +196,15 @@ class CassetteSocket:
         return self._script.next()
 
     def text_received(self, text: str) -> str:
-        """Take the text that a `Hear` waited for; return why it is refused, if it is."""
+        """Accept the text that a `Hear` waited for; return the reason if it is refused."""
         recorded = self._cassette.text(self._target, text)
         return self._script.text_received(recorded) if recorded is not None else "The text was not recorded."
 
 
 def without_own_discovery(trace: Trace) -> Trace:
-    """Return a trace without the requests of the recording proxy itself, where the client made them too.
+    """Return a trace without the recording proxy's own requests, if the client made the same ones.
 
-    An app with a login refuses both. Played one after the other, the client would be refused twice.
+    An app with a login refuses both. If both were played, the client would be refused twice.
     """
     if trace.meta.get("recorder") != "proxy":
         return trace

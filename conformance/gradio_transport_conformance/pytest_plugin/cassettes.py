@@ -28,13 +28,13 @@ _LONGEST_NAME = 100
 
 @attrs.frozen
 class Cassette:
-    """What the mark of a test says, and where its cassette is.
+    """The arguments of a test's mark, and the path of its cassette.
 
     Attributes:
         path: The file.
-        shown: The path as messages name it.
-        source: URL of the app, or the name of a Space; None where nothing names one.
-        secrets: Texts that are taken out of what is recorded.
+        shown: The path in messages.
+        source: URL of the app, or the name of a Space; None if there is none.
+        secrets: Texts that are redacted in the recording.
         node: The id of the test.
     """
 
@@ -45,21 +45,21 @@ class Cassette:
     node: str
 
     def is_recorded(self, mode: str) -> bool:
-        """Return whether it is to be replayed.
+        """Return whether the cassette is replayed.
 
         Raises:
-            pytest.fail.Exception: It is not there, and is not to be recorded.
+            pytest.fail.Exception: It is missing, and may not be recorded.
         """
         if mode == "none" and not self.path.exists():
             raise _failure(
-                f"There is no cassette {self.shown}, and --gradio-record=none records none. Record it where "
-                "the app can be reached, and commit it:",
+                f"There is no cassette {self.shown}, and --gradio-record=none records none. Record it on a "
+                "machine that can reach the app, and commit it:",
                 self.command("once"),
             )
         return mode != "all" and self.path.exists()
 
     def command(self, mode: str) -> str:
-        """Return the command that records it."""
+        """Return the command that records the cassette."""
         return f'pytest --gradio-record={mode} "{self.node}"'
 
 
@@ -67,7 +67,7 @@ def find_cassette(item: pytest.Item, mark: pytest.Mark) -> Cassette:
     """Return the cassette of a test.
 
     Raises:
-        pytest.UsageError: The mark has arguments that mean nothing.
+        pytest.UsageError: The mark has unknown arguments.
     """
     arguments = dict(mark.kwargs)
     name = arguments.pop("name", mark.args[0] if mark.args else None)
@@ -126,7 +126,7 @@ def record_cassette(cassette: Cassette, is_kept: Callable[[], bool]) -> Generato
 
     if cassette.source is None:
         raise _failure(
-            f"There is no cassette {cassette.shown} yet, and nothing names the app to record it from. Add "
+            f"There is no cassette {cassette.shown} yet, and no app to record it from is configured. Add "
             'source="http://127.0.0.1:7860" to the mark gradio_cassette, or gradio_source to the settings of '
             "pytest."
         )
@@ -145,15 +145,15 @@ def record_cassette(cassette: Cassette, is_kept: Callable[[], bool]) -> Generato
 
 
 def _keep(recorded: Path, path: Path) -> None:
-    """Put a recording in its place, at once: another process may read what is there."""
+    """Move a recording to its place atomically, because another process may read the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.copyfile(recorded, part)  # and not moved: a trace can be read by its owner only
+    shutil.copyfile(recorded, part)  # copied, because only the owner can read a trace
     part.replace(path)
 
 
 def _failure(reason: str, command: str = "") -> BaseException:
-    """Return what fails a test with a reason in lines that fit, and a command that helps."""
+    """Return the failure of a test, with the reason in wrapped lines and the command to run."""
     text = f"{wrap(reason)}\n  {command}" if command else wrap(reason)
     return pytest.fail.Exception(text, pytrace=False)
 

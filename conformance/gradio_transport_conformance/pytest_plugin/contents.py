@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a request says, without what differs each time it is made, and whether it was recorded.
+"""The comparable content of a request, and whether it was recorded.
 
-Not compared is what no trace holds: headers, the content of uploads (their names and sizes are), and what was
-redacted. Session hashes, the address, and numbers that clients make up differ each time.
+Data that no trace contains is not compared: headers, the content of uploads (their names and sizes are), and
+redacted values. Session hashes, the address, and numbers that clients choose differ each time.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from gradio_transport.protocol.known_secrets import REDACTED
 from gradio_transport.trace.traffic.uploads import uploaded_files
 
 SESSION, APP = "<session>", "<app>"
-"""Stand for every session hash and for the address of the app."""
+"""Placeholders for every session hash and for the address of the app."""
 
 HEARTBEAT = "/heartbeat/"
 
 _MADE_UP = frozenset({"session_hash", "upload_id"})
-"""Members of queries and bodies that clients make up."""
+"""Members of queries and bodies whose values clients choose."""
 
 SOCKET_HASHES = ("session_hash", "hash")
-"""What websockets call the session hash. To a polling client ``hash`` is the name of a job."""
+"""Names of the session hash on websockets. For a polling client, ``hash`` is the name of a job."""
 
 _LEAST_HASH = 5
-"""Characters from which on a session hash is found in any text."""
+"""The minimum length of a session hash that is searched for in any text."""
 
 
 @attrs.frozen
 class Content:
-    """What a request says.
+    """The comparable content of a request.
 
     Attributes:
-        body: A JSON value; ``{name: size}`` of an upload; else the text.
+        body: A JSON value; ``{name: size}`` of an upload; otherwise the text.
     """
 
     path: str
@@ -57,7 +57,7 @@ class Content:
 
 
 class ContentReader:
-    """Reads requests, and learns the session hashes that they name.
+    """Reads requests, and collects the session hashes in them.
 
     Args:
         addresses: Those of the app.
@@ -75,13 +75,13 @@ class ContentReader:
         files: Sequence[Mapping[str, Any]] = (),
         hashes: Sequence[str] = ("session_hash",),
     ) -> Content:
-        """Return what a request says.
+        """Return the comparable content of a request.
 
         Args:
             target: Path and query.
             body: The body as it was sent, or recorded.
             files: Names and sizes of the files of a recorded upload.
-            hashes: What the session hash is called.
+            hashes: The field names of the session hash.
         """
         parts = urlsplit(target)
         path = unquote(parts.path)
@@ -112,7 +112,7 @@ class ContentReader:
 
 
 def hash_in(target: str, body: bytes, names: Sequence[str] = ("session_hash",)) -> str | None:
-    """Return the session hash that a request names."""
+    """Return the session hash in a request."""
     value = parsed(body.decode("utf-8", "replace"))
     said = {
         **dict(parse_qsl(urlsplit(target).query)),
@@ -122,7 +122,7 @@ def hash_in(target: str, body: bytes, names: Sequence[str] = ("session_hash",)) 
 
 
 def parsed(text: str) -> Any:
-    """Return a JSON value, or the text that is none."""
+    """Return a JSON value, or the text if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -158,7 +158,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def similarity(sent: Content, recorded: Content) -> tuple[bool, int]:
-    """Return how alike two requests are: whether they call one function, and how many values are equal."""
+    """Return the similarity of two requests: the same function, and the number of equal values."""
     mine, theirs = dict(leaves(sent.value)), dict(leaves(recorded.value))
     same = sum(name in theirs and fits(value, theirs[name]) for name, value in mine.items())
     return mine.get("fn_index") == theirs.get("fn_index"), same

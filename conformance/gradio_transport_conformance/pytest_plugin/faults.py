@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`gradio_fault`: a Gradio server that does one thing wrong."""
+"""`gradio_fault`: a Gradio server that misbehaves in one way."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _PREFERRED = "sse_v3"
 
 @attrs.frozen(eq=False)
 class FaultyServer:
-    """A server that does one thing wrong, in one phase of a call of ``/count``.
+    """A server that misbehaves in one way, in one phase of a call of ``/count``.
 
     Attributes:
-        url: Where it is.
-        fault: What it does wrong.
-        protocol: The protocol that it speaks, by its name in the kit.
-        phase: The phase of the call that it strikes.
-        expect: The right outcome for a client: a value, or the error that this library raises, with what it
-            says of a retry.
-        value: What ``/count`` returns if all goes well.
-        authority: Path of the CA certificate that a client has to trust, for faults of TLS; else None.
+        url: Its URL.
+        fault: The name of the fault.
+        protocol: Its protocol, by the name in the kit.
+        phase: The phase of the call in which the fault occurs.
+        expect: The correct outcome for a client: a value, or the error that this library raises, and whether
+            it may be retried.
+        value: The value that ``/count`` returns without a fault.
+        authority: Path of the CA certificate that a client must trust, for faults of TLS; otherwise None.
     """
 
     url: str
@@ -66,17 +66,17 @@ class ServeFault:
 
         Args:
             name: The fault, as the kit names it; case and punctuation do not matter.
-            protocol: The protocol to speak, such as ``"sse"`` (Gradio 4.0 to 4.8) or ``"websocket C"``
-                (3.50). By default that of current servers if the fault can strike it.
-            phase: Where to strike: ``config``, ``info``, ``join``, ``stream``, ``upload``, ... By default the
-                first that the fault can strike.
+            protocol: The protocol of the server, such as ``"sse"`` (Gradio 4.0 to 4.8) or ``"websocket C"``
+                (3.50). By default that of current servers if the fault can occur there.
+            phase: The phase of the fault: ``config``, ``info``, ``join``, ``stream``, ``upload``, ... By
+                default the first phase in which it can occur.
         """
         __tracebackhide__ = True
         cell = find_cell(name, protocol, phase)
         authority = self._stack.enter_context(authority_file(cell))
         try:
             server = self._stack.enter_context(serve_fault(cell))
-        except RuntimeError as error:  # a package is missing, which the message names
+        except RuntimeError as error:  # the message names the missing package
             raise pytest.UsageError(f"gradio_fault({name!r}): {error}") from None
         return FaultyServer(
             server.url, cell.fault.name, cell.protocol.name, cell.phase, cell.expect, cell.value, authority
@@ -87,7 +87,7 @@ def find_cell(name: str, protocol: str | None = None, phase: str | None = None) 
     """Return a fault in one phase of one protocol.
 
     Raises:
-        pytest.UsageError: There is none; the message has the names that are most similar.
+        pytest.UsageError: There is no such fault; the message has the most similar names.
     """
     __tracebackhide__ = True
     faults = {_words(fault.name): fault for fault in load_faults()}
@@ -105,9 +105,7 @@ def find_cell(name: str, protocol: str | None = None, phase: str | None = None) 
             for name in dict.fromkeys(cell.protocol.name for cell in cells)
         )
         asked = " in the phase ".join(repr(one) for one in (protocol or "any protocol", phase) if one)
-        raise pytest.UsageError(
-            f"gradio_fault: {name!r} does not strike {asked}. It strikes these protocols, and phases:{there}"
-        )
+        raise pytest.UsageError(f"gradio_fault: {name!r} does not occur in {asked}. It occurs in:{there}")
     return next((cell for cell in wanted if cell.protocol.name == _PREFERRED), wanted[0])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a test's report says of requests that were not recorded. Lines fit a terminal of 80 columns."""
+"""The report of a test's requests that were not recorded. Lines fit a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def _finding_lines(finding: Unrecorded, names: Mapping[int, str]) -> Iterator[st
             yield from _indented(f"The next recorded request: {finding.waiting}")
     elif finding.times:
         times = "once" if finding.times == 1 else f"{finding.times} times"
-        yield from _indented(f"This very request was recorded {times}, and came once more.")
+        yield from _indented(f"This exact request was recorded {times}, and was sent once more.")
     else:
         yield from _difference(nearest, sent)
 
 
 def _difference(recorded: Content, sent: Content) -> Iterator[str]:
-    """Yield the values that differ: recorded ones behind a minus, sent ones behind a plus."""
+    """Yield the values that differ: recorded ones after a minus, sent ones after a plus."""
     before, after = dict(leaves(recorded.value)), dict(leaves(sent.value))
     pairs = [
         (path, before.get(path, _MISSING), after.get(path, _MISSING))
@@ -75,14 +75,14 @@ def _difference(recorded: Content, sent: Content) -> Iterator[str]:
 
 
 class _Missing:
-    """Stands for a value that is not there."""
+    """Placeholder for a missing value."""
 
 
 _MISSING = _Missing()
 
 
 def _first_difference(old: Any, new: Any) -> int:
-    """Return where two texts that are too long for a line are to be shown from."""
+    """Return the offset from which two texts are shown that are too long for a line."""
     if not (isinstance(old, str) and isinstance(new, str)) or max(len(old), len(new)) < WIDTH // 2:
         return 0
     pairs = enumerate(zip(old, new, strict=False))

@@ -27,16 +27,16 @@ from .report import describe, wrap
 from .versions import GradioVersion, serve_version
 
 _BESIDES = ("", "/theme.css", "/favicon.ico", "/manifest.json", "/startup-events")
-"""Paths that clients ask for besides their calls, and do without."""
+"""Paths that clients request in addition to their calls, and do not need."""
 
 _PREFIX = "/gradio_api"
 
 
 class Served(Protocol):
-    """A server of a test that knows what was wrong with the requests it got."""
+    """A server of a test that reports the problems of its requests."""
 
     def take_problems(self) -> str:
-        """Return what was wrong since the last call, as lines for a report; empty if all is right."""
+        """Return the problems since the last call, as lines for a report; empty if there are none."""
         ...
 
 
@@ -45,9 +45,9 @@ class GradioServer:
     """A recording that is served.
 
     Attributes:
-        url: Where it is.
-        requests: Every request that came, as ``(method, target, status)``; ``target`` is path and query. The
-            status is None where the connection was broken, as recorded.
+        url: Its URL.
+        requests: Every received request, as ``(method, target, status)``; ``target`` is path and query. The
+            status is None if the connection was broken, as recorded.
     """
 
     url: str
@@ -67,11 +67,11 @@ class GradioServer:
 
     @property
     def requests(self) -> list[tuple[str, str, int | None]]:
-        """Every request that came."""
+        """Every received request."""
         return [(one.method, one.target, one.status) for one in self._heard]
 
     def take_problems(self) -> str:
-        """Return what was wrong since the last call, as lines for a report."""
+        """Return the problems since the last call, as lines for a report."""
         if self._script is not None:
             found = self._script.findings[self._seen :]
             self._seen += len(found)
@@ -92,8 +92,8 @@ class ServeRecording:
 
     ```python
     def test_it_counts(gradio_server):
-        server = gradio_server("6.31.0", "count")      # what a real Gradio 6.31.0 sent
-        server = gradio_server("recordings/app.jsonl")  # what your own app sent, beside the test file
+        server = gradio_server("6.31.0", "count")      # recorded from a real Gradio 6.31.0
+        server = gradio_server("recordings/app.jsonl")  # recorded from your own app, beside the test file
         run_my_program(server.url)
     ```
     """
@@ -110,12 +110,12 @@ class ServeRecording:
 
         Args:
             recording: A Gradio version of the kit, or the path of a trace: relative to the test file.
-            case: What was called, as a name of the kit; only with a version. Without a case, all cases of
-                the version are served at once, message by message: calls are answered in any order, as often
-                as they come.
+            case: The name of a case of the kit; only with a version. Without a case, all cases of the
+                version are served at once, message by message: calls are answered in any order, any number
+                of times.
             strict: Refuse a request whose arguments are not the recorded ones, and fail the test. Otherwise
-                it gets the most similar reply, and only a request to which there is no reply fails the test.
-            speed: 1.0 keeps the recorded pace, 2.0 is twice as fast, 0 (the default) does not wait at all.
+                it gets the most similar reply, and only a request for which there is no reply fails the test.
+            speed: 1.0 keeps the recorded pace, 2.0 is twice as fast, 0 (the default) does not wait.
         """
         __tracebackhide__ = True
         if case is None and is_version(str(recording)):
@@ -142,7 +142,7 @@ class ServeRecording:
     def serve(
         self, name: str, trace: Trace, *, strict: bool, speed: float = 0.0, advice: str = ""
     ) -> GradioServer:
-        """Serve a trace until the test ends; `advice` ends the report of what was wrong."""
+        """Serve a trace until the test ends; `advice` is the end of the report of problems."""
         script = CassetteScript(trace) if strict else None
         heard: list[Heard] = []
         running = serve(script or ReplayScript(trace), speed=speed, log=heard.append)
@@ -174,7 +174,7 @@ class ServeRecording:
 
 
 def is_version(text: str) -> bool:
-    """Return whether a text is a Gradio version, and no path of a trace."""
+    """Return whether a text is a Gradio version, and not the path of a trace."""
     return re.fullmatch(r"\d+(\.\w+)*", text) is not None and not text.endswith(".jsonl")
 
 

@@ -18,7 +18,7 @@ from .report import wrap
 
 @attrs.define(eq=False)
 class GradioVersion:
-    """A Gradio version whose cases are all served. Some are of an app of their own; see `url_of`.
+    """A Gradio version whose cases are all served. Some cases have an app of their own; see `url_of`.
 
     Attributes:
         version: The Gradio version.
@@ -33,32 +33,32 @@ class GradioVersion:
 
     @property
     def url(self) -> str:
-        """The address of the app that most cases are of."""
+        """The URL of the app of most cases."""
         return self._served.url
 
     def url_of(self, case: str) -> str:
-        """Return the address of the app that a case is of.
+        """Return the URL of the app of a case.
 
         Raises:
-            KeyError: The version has no such case; the message names those that it has.
+            KeyError: The version has no such case; the message lists its cases.
         """
         return self._served.url_of(case)
 
     @property
     def requests(self) -> list[tuple[str, str, int | None]]:
-        """The requests that came, as ``(method, target, status)``, up to the first 16 MB of traffic.
+        """The received requests, as ``(method, target, status)``, up to the first 16 MB of traffic.
 
         The status is None where the server broke the connection, or has not answered yet.
         """
         return _requests(self._served.trace)
 
     def take_problems(self) -> str:
-        """Return what the recordings do not answer, and was not reported yet, as lines for a report."""
+        """Return the requests without a recorded reply that were not reported yet, as lines for a report."""
         found = self._served.off_tape[self._seen :]
         self._seen += len(found)
         if not found:
             return ""
-        title = wrap(f"The recordings of Gradio {self.version} do not answer a client that:")
+        title = wrap(f"The recordings of Gradio {self.version} have no reply for a client that:")
         return "\n".join([title, *(f"  {one}"[:76] for one in found)])
 
 
@@ -67,10 +67,10 @@ def serve_version(version: str) -> Generator[GradioVersion, None, None]:
     """Serve all cases of a version on the loopback.
 
     Raises:
-        LookupError: It was not recorded; the message names the versions that were.
+        LookupError: It was not recorded; the message lists the recorded versions.
         ImportError: aiohttp is missing.
     """
-    folder(version)  # raises what says which there are
+    folder(version)  # raises an error that lists the choices
     with serve(version) as served:
         yield GradioVersion(version, served)
 

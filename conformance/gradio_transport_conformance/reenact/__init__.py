@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server that plays messages, not bytes: what came of the recorded calls, in the order that a client asks.
+"""A server that plays messages, not bytes: recorded outcomes, in the order of a client's requests.
 
-It is code, not a recording: `generation` has what each Gradio version has on the wire, `outcomes` what came
-of each recorded call, and `routes` puts the two together.  Where the recording does not say, a request is
+It is code, not a recording: `generation` has the wire protocol of each Gradio version, `outcomes` the outcome
+of each recorded call, and `routes` combines the two.  A request for which the recording has no reply is
 *off tape*: it gets status 501, or its connection ends, and it is listed.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recorded app: its config and files as recorded, and what came of the calls of its traces. No I/O."""
+"""A recorded app: its config and files as recorded, and the outcomes of its traces' calls. No I/O."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Endpoint:
 
     Attributes:
         states: Positions of its State inputs.
-        inputs: How many inputs it has; None where the config does not say.
+        inputs: The number of its inputs; None if the config does not say.
         cancels: Numbers of the functions whose calls it cancels.
     """
 
@@ -46,10 +46,10 @@ class Endpoint:
 
 @attrs.frozen
 class Choice:
-    """What answers a call.
+    """The answer to a call.
 
     Attributes:
-        reencoded: How it was recorded, where that was another way than the one asked for.
+        reencoded: The protocol of the recording, if the client used another one.
     """
 
     outcome: Outcome
@@ -58,11 +58,11 @@ class Choice:
 
 @attrs.frozen
 class Limit:
-    """A queue with a maximum size, from 4.9 on. Before, a message says that it is full; see `opening`.
+    """A queue with a maximum size, from 4.9 on. Before 4.9, a message says that it is full; see `opening`.
 
     Attributes:
-        calls: How many it takes at once, running and waiting.
-        refusal: What a further one is told.
+        calls: The number of calls that it accepts at once, running and waiting.
+        refusal: The reply to one more call.
     """
 
     calls: int
@@ -75,11 +75,11 @@ class RecordedApp:
 
     Attributes:
         bases: The addresses that it had.
-        config: Its config, as recorded; None where no trace has it.
-        login_body: What it says instead, up to 2.6, to who is not logged in.
-        protected: Whether it wants a login.
-        samples: Calls of other traces, whose first messages others can have; see `template`.
-        rendered: Numbers of the functions that ``gr.render`` makes, which one session alone has.
+        config: Its config, as recorded; None if no trace has it.
+        login_body: The body that it sends instead of the config without a login, up to 2.6.
+        protected: Whether it requires a login.
+        samples: Calls of other traces, whose first messages can be used for other calls; see `template`.
+        rendered: Numbers of the functions that ``gr.render`` makes, which exist only in one session.
     """
 
     generation: Generation
@@ -188,7 +188,7 @@ class RecordedApp:
         return next((one for one in self.endpoints.values() if name and one.api_name == name), None)
 
     def arguments(self, endpoint: Endpoint, body: Mapping[str, Any], adapter: str = "") -> list[Any]:
-        """Return the data of a call; of /call/v2 its named arguments in the order of the parameters."""
+        """Return the data of a call; for /call/v2 its named arguments in the order of the parameters."""
         if adapter == "call_v2":
             return [body.get(name, default) for name, default in self.parameters(endpoint)]
         data = body.get("data")
@@ -220,15 +220,16 @@ class RecordedApp:
         return any(path in json.dumps(one.messages) for found in self._outcomes.values() for one, _ in found)
 
     def key(self, endpoint: Endpoint, data: Sequence[Any], body: Mapping[str, Any]) -> CallKey:
-        """Return which call it is."""
+        """Return the key of a call."""
         states = endpoint.states if endpoint.inputs in (None, len(data)) else ()
         known = data if endpoint.inputs is None else data[: max(endpoint.inputs, 0)]
         return call_key(endpoint.fn_index, known, body.get("event_data"), states, self.uploads)
 
     def choose(self, endpoint: Endpoint, key: CallKey, way: Way, history: Sequence[str]) -> Choice | None:
-        """Return what answers a call in some way, or None where the recording does not say.
+        """Return the answer to a call over a protocol, or None if the recording has none.
 
-        The history is the data of the session's earlier calls of the function, which counts if it has State.
+        The history is the data of the session's earlier calls of the function. It matters if the function has
+        State.
         """
         found = [
             (outcome, before)
@@ -248,7 +249,7 @@ class RecordedApp:
         return best[number % len(best)]
 
     def limit(self, key: CallKey) -> Limit | None:
-        """Return how many calls the queue took at once before it was full, or None if it never was."""
+        """Return the number of calls that the queue accepted before it was full, or None if it never was."""
         found = [outcome for outcome, _ in self._outcomes.get(key, [])]
         refusals = [one.refusal for one in found if one.refusal is not None and self._is_turned_away(one)]
         taken = sum(one.refusal is None for one in found)
@@ -260,10 +261,10 @@ class RecordedApp:
         return outcome.way is Way.STREAM and outcome.refusal is not None and outcome.refusal.status == full
 
     def opening(self, endpoint: Endpoint | None, way: Way) -> Sequence[Mapping[str, Any]]:
-        """Return what the server says to a call whose data it does not know yet; its last may end the call.
+        """Return the messages to a call whose data the server does not know yet; the last may end the call.
 
-        Those calls are known by nothing but their function, if by that: each gets what one got that was
-        recorded, in that order.
+        The server knows at most the function of such a call. Each call gets the messages of one recorded
+        call, in the recorded order.
         """
         number = -1 if endpoint is None else endpoint.fn_index
         turns = [one for one in self._turns.get(number, self._turns.get(-1, [])) if one.way is way]
@@ -284,7 +285,7 @@ class RecordedApp:
         return None if encoded is None else Choice(encoded, f"{outcome.name}, recorded by {outcome.way}")
 
     def _says_nan(self, endpoint: Endpoint, outcome: Outcome, way: Way) -> bool:
-        """Return whether a call says NaN where the recording has null. seen: 4.44.1, 6.31.0, not 4.22.0.
+        """Return whether a call has NaN where the recording has null. seen: 4.44.1, 6.31.0, not 4.22.0.
 
         From 4.24 on orjson writes the stream, which makes it null, and Python's json the events of /call.
         """
@@ -292,7 +293,7 @@ class RecordedApp:
         return differs and endpoint.api_name == NOT_A_NUMBER
 
     def template(self, way: Way) -> Outcome | None:
-        """Return a complete call that was recorded in some way, whose first messages others can have."""
+        """Return a complete call, recorded over a protocol, as a template of the first messages."""
         own = (one for found in self._outcomes.values() for one, _ in found)
         every = chain(own, self.samples)
         return next((one for one in every if one.way is way and one.complete and len(one.messages) > 2), None)
@@ -303,7 +304,7 @@ def _is_full(outcome: Outcome) -> bool:
 
 
 def rendered(outcome: Outcome, generation: Generation) -> Iterator[Endpoint]:
-    """Yield the functions that a call made, by ``gr.render``."""
+    """Yield the functions that a call made with ``gr.render``."""
     for message in outcome.messages:
         output = message.get("output")
         drawn = cast("dict[str, Any]", output).get("render_config") if isinstance(output, dict) else None
@@ -332,7 +333,7 @@ def _endpoints(config: Mapping[str, Any], generation: Generation) -> Iterator[En
 
 
 def _uploads(frames: Iterable[Frame]) -> Iterator[tuple[list[FileIdentity], list[str]]]:
-    """Yield the files of each upload, and the paths that they got."""
+    """Yield the files of each upload, and their paths on the server."""
     asked: list[FileIdentity] = []
     for frame in frames:
         if frame.session or not urlsplit(str(frame.payload.get("url", ""))).path.endswith("/upload"):

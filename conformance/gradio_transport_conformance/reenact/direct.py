@@ -44,12 +44,12 @@ async def run(stage: Stage, request: web.Request, found: Found) -> web.StreamRes
 
 
 def _cancels_by_functions(generation: Generation) -> bool:
-    """Return whether clients cancel by the functions that an app has for it. seen: 4.0.2, 4.26.0."""
+    """Return whether clients cancel with functions of the app (``cancels``). seen: 4.0.2, 4.26.0."""
     return generation.queue in (Queue.SSE_V0, Queue.SSE) and not generation.has_cancel
 
 
 def _cancel(stage: Stage, endpoint: Endpoint, session: Session) -> web.Response:
-    """Cancel the calls that a function cancels, in the session that calls it: they say nothing more."""
+    """Cancel the calls that a function cancels, in the calling session: they send no more messages."""
     for event in session.events.values():
         if event.fn_index in endpoint.cancels:
             event.silenced = True
@@ -68,7 +68,7 @@ def _no_endpoint(stage: Stage, name: str, fn_index: int | None) -> web.Response:
 
 
 def _session(stage: Stage, body: Mapping[str, Any]) -> Session | None:
-    """Return the session whose State counts: before 3.0 one for all that name none."""
+    """Return the session that has the State of a call; before 3.0 all calls without a hash share one."""
     named = body.get("session_hash")
     if named:
         return stage.sessions.get(str(named))
@@ -110,11 +110,11 @@ async def push(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
 
 
 async def status(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
-    """Answer ``POST /api/queue/status/``: what was recorded, and the reply once."""
+    """Answer ``POST /api/queue/status/``: the recorded states, and the reply once."""
     body = check(stage.generation, await request.read(), kind_of(request), STATUS)
     job = stage.jobs.get(str(body["hash"]))
     if job is None:
-        stage.find("asks for the state of a job that the server does not know")
+        stage.find("requests the state of a job that the server does not know")
         return stage.crash()
     reply = job.replies.pop(0)
     if not job.replies:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a client asks for before it calls: the page, the config, the API's description, the login."""
+"""The requests of a client before it calls: the page, the config, the API's description, the login."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def page(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
     if not logged_in(stage, request):
         config = json.dumps({"auth_required": True, "auth_message": None, "root": stage.base})
     elif stage.app.config is None:
-        return stage.off_tape("asks for the page of an app whose config was not recorded")
+        return stage.off_tape("requests the page of an app whose config was not recorded")
     else:
         config = stage.rename(stage.app.config_body).decode()
     name = "window.gradio_config" if stage.generation.names_config_of_gradio else "window.config"
@@ -31,7 +31,7 @@ async def page(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
 
 
 def logged_in(stage: Stage, request: web.Request) -> bool:
-    """Return whether a request may see the app."""
+    """Return whether a request has access to the app."""
     return not stage.app.protected or stage.token in (request.headers.get("cookie") or "")
 
 
@@ -41,24 +41,24 @@ async def config(stage: Stage, request: web.Request, _: Found) -> web.StreamResp
     if stage.generation.flask and not logged_in(stage, request):
         return web.Response(body=stage.app.login_body, content_type="application/json")
     if stage.app.config is None:
-        return stage.off_tape("asks for a config that was not recorded")
+        return stage.off_tape("requests a config that was not recorded")
     return web.Response(body=stage.rename(stage.app.config_body), content_type="application/json")
 
 
 async def config_of_flask(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:
-    """Answer ``/config`` of Flask: it is at ``/config/``."""
+    """Answer ``/config`` on Flask, where the config is at ``/config/``."""
     return web.Response(status=308, headers={"location": f"{stage.base}/config/"}, content_type="text/html")
 
 
 async def info(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
-    """Answer ``/info`` as recorded; with another query than that only if it changes nothing."""
+    """Answer ``/info`` as recorded; with another query only if it does not change the reply."""
     found = stage.app.info.get(request.query_string)
     if found is None:
         plain = parse_qs(request.query_string).keys() <= {"serialize"}
         found = next((one for query, one in stage.app.info.items() if plain and _is_plain(query)), None)
     if found is None:
         asked = f"?{request.query_string}" if request.query_string else ""
-        return stage.off_tape(f"asks for /info{asked}, which was not recorded")
+        return stage.off_tape(f"requests /info{asked}, which was not recorded")
     return stage.as_recorded(found)
 
 
@@ -67,12 +67,12 @@ def _is_plain(query: str) -> bool:
 
 
 async def theme(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:
-    """Answer ``/theme.css`` with a theme of nothing."""
+    """Answer ``/theme.css`` with an empty theme."""
     return web.Response(text=":root { }\n", content_type="text/css", charset="utf-8")
 
 
 async def favicon(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:
-    """Answer ``/favicon.ico`` with an image of nothing."""
+    """Answer ``/favicon.ico`` with an empty image."""
     text = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"></svg>'
     return web.Response(body=text.encode(), content_type="image/svg+xml")
 
@@ -97,13 +97,13 @@ async def startup_events(stage: Stage, _: web.Request, __: Found) -> web.StreamR
 
 async def app_id(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:
     """Answer ``/app_id``."""
-    # Before 3.42 the config does not say it; then any number is right, since each start has another.
+    # Before 3.42 the config does not have it; then any number is valid, since each start has another.
     found = (stage.app.config or {}).get("app_id", int(stage.token[:15], 16))
     return stage.json({"app_id": found})
 
 
 async def queue_status(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:
-    """Answer ``/queue/status``: nobody waits."""
+    """Answer ``/queue/status``: the queue is empty."""
     generation = stage.generation
     message: dict[str, object] = {"msg": "estimation"} if generation.status_is_a_message else {}
     if generation.status_names_event:
@@ -136,16 +136,16 @@ async def token(stage: Stage, request: web.Request, _: Found) -> web.StreamRespo
 
 
 async def login_check(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:
-    """Answer ``/login_check``, which only those see that are logged in."""
+    """Answer ``/login_check``, which requires a login."""
     return stage.json(None)
 
 
 async def login(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
-    """Answer ``POST /login``: mint a cookie for the right name and password."""
+    """Answer ``POST /login``: create a cookie for the correct name and password."""
     generation = stage.generation
     kind = request.content_type
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        stage.find("sends a login that is no form")
+        stage.find("sends a login that is not a form")
         return stage.json(missing(generation, "body", "username", "password"), 422)
     form = await request.post()
     lacking = [name for name in ("username", "password") if name not in form]

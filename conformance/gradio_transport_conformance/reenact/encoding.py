@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outcome of a call in another protocol than it was recorded by. Pure, no I/O.
+"""The outcome of a call in another protocol than that of its recording. Pure, no I/O.
 
-What a recording does not say is not made up: a generator's edits, the text of an error that a protocol left
+Data that the recording lacks is not invented: a generator's edits, the text of an error that a protocol left
 out, the steps of a generator of which only the first value is known.
 """
 
@@ -24,9 +24,9 @@ _QUEUES = (Way.STREAM, Way.WEBSOCKET)
 def encode(
     outcome: Outcome, way: Way, generation: Generation, *, generator: bool, template: Outcome | None
 ) -> Outcome | None:
-    """Return an outcome as it would be in another way; None where that cannot be known.
+    """Return an outcome as it would be over another protocol; None if that cannot be known.
 
-    The template is a call that was recorded in that way, for the messages before the first value.
+    The template is a call that was recorded over that protocol, for the messages before the first value.
     """
     if outcome.refusal is not None:
         # Both ways join one queue.
@@ -100,7 +100,7 @@ def _for_one_reply(
     generation: Generation,
     generator: bool,
 ) -> Outcome | None:
-    """Return the only reply: of a generator its first value, from 4.0 on."""
+    """Return the only reply; for a generator its first value, from 4.0 on."""
     yields = [one for one in messages if one.get("msg") == "process_generating"]
     if generator or yields:
         if generation.queue.is_websocket or not yields:

@@ -22,7 +22,7 @@ async def upload(stage: Stage, request: web.Request, _: Found) -> web.StreamResp
     """Answer ``POST /upload``: the paths of the files in the field ``files``."""
     generation = stage.generation
     if not kind_of(request).startswith("multipart/form-data"):
-        stage.find("sends an upload that is no form")
+        stage.find("sends an upload that is not a form")
         if generation.wants_files_field:
             return stage.json(missing(generation, "body", "files"), 422)
         return stage.json({"detail": "Invalid content type."}, 400)
@@ -43,7 +43,7 @@ async def upload(stage: Stage, request: web.Request, _: Found) -> web.StreamResp
 
 
 def _placed(stage: Stage, name: str, content: bytes) -> str:
-    """Return the path of an uploaded file: the recorded one of the same file, so that replies fit."""
+    """Return the path of an uploaded file: the recorded path of the same file, to match the replies."""
     identity = FileIdentity(name.rpartition("/")[2], len(content))
     path = stage.app.uploads.recorded_path(identity)
     if path is None:
@@ -55,7 +55,7 @@ def _placed(stage: Stage, name: str, content: bytes) -> str:
 
 
 async def file(stage: Stage, request: web.Request, found: Found) -> web.StreamResponse:
-    """Answer ``GET /file=``: what was recorded, or uploaded since."""
+    """Answer ``GET /file=``: files that were recorded, or uploaded since."""
     path = unquote(found["path"])
     recorded = stage.app.files.get(f"/file={path}") or stage.app.files.get(f"/file/{path}")
     if recorded is not None:
@@ -75,12 +75,12 @@ _KEPT_HEADERS = ("content-type", "content-disposition", "etag", "last-modified",
 
 
 _ON_EVERY_MACHINE = ("/etc/hostname", "/etc/hosts", "/etc/passwd")
-"""Files that a server has and does not serve. Of others, a recording does not say whether they exist."""
+"""Files that a server has and does not serve. For others, a recording does not say whether they exist."""
 
 
 def _forbidden(stage: Stage, path: str) -> web.Response:
     generation = stage.generation
-    stage.find("downloads a file that no reply names")
+    stage.find("downloads a file that is in no reply")
     if path.startswith(("http:", "https:")) and generation.redirects_remote_files:
         return web.Response(status=302, headers={"location": path})
     if generation.crashes_on_forbidden_files:
@@ -101,7 +101,7 @@ async def component_server(stage: Stage, request: web.Request, _: Found) -> web.
     except Invalid:
         if not generation.component_server_reads_forms:
             raise
-        stage.find("calls a component's function with a body that is no JSON object of its fields")
+        stage.find("calls a component's function with a body that is not a JSON object with its fields")
         return stage.json({"detail": "Invalid JSON body."}, 400)
     alike = [one for one in stage.app.component_calls if _is_same(stage, one[0], asked)]
     if not alike:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each Gradio version has on the wire: its paths, its refusals, how its streams begin and end.
+"""The wire protocol of each Gradio version: its paths, its refusals, the start and the end of its streams.
 
-Each fact names where it is from: ``source`` (read in Gradio's source at the tags on both sides), ``seen`` (on
-the really running server).  The libraries below Gradio (FastAPI, pydantic) are those that a version was
-released with.
+Each fact names its origin: ``source`` (read in Gradio's source at the tags on both sides), ``seen`` (on a
+real running server).  The libraries below Gradio (FastAPI, pydantic) are those that a version was released
+with.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .refusals import Refusals
 
 
 class Queue(enum.StrEnum):
-    """How a version's queue is spoken to."""
+    """The protocol of a version's queue."""
 
     NONE = "none"
     POLLING = "polling"
@@ -35,27 +35,27 @@ class Queue(enum.StrEnum):
 
 
 class Cancelling(enum.StrEnum):
-    """What a request to stop a running call does."""
+    """The effect of a request to stop a running call."""
 
     NONE = "nothing can be asked"
     FORGETS = "the generator begins again"
     ENDS_STREAM = "its stream ends"
-    SILENCES = "nothing more comes"
+    SILENCES = "no more messages are sent"
     COMPLETES = "it completes without data"
 
 
 @attrs.frozen
 class Generation(Refusals):
-    """The facts of one version; what it refuses, and how, is in ``refusals.py``."""
+    """The facts of one version; its refusals are in ``refusals.py``."""
 
     @property
     def prefix(self) -> str:
-        """What is before the path of everything but pages, config and login. source: 5.0.0."""
+        """The prefix of every path except pages, config and login. source: 5.0.0."""
         return "/gradio_api" if self._at_least(5) else ""
 
     @property
     def queue(self) -> Queue:
-        """How its queue is spoken to. source, and seen on both sides of each switch."""
+        """The protocol of its queue. source, and seen on both sides of each switch."""
         steps = (
             ((4, 9), Queue.SSE),
             ((4,), Queue.SSE_V0),
@@ -76,7 +76,7 @@ class Generation(Refusals):
         """Whether the server is Flask's. source: up to 2.6."""
         return not self._at_least(2, 7)
 
-    # --- what it has -----------------------------------------------------------------------------------
+    # --- paths and features ------------------------------------------------------------------------------
 
     @property
     def has_names(self) -> bool:
@@ -145,7 +145,7 @@ class Generation(Refusals):
 
     @property
     def startup_events_run_each_time(self) -> bool:
-        """Whether each request runs them, and wants a login. source: until 3.9."""
+        """Whether each request runs them, and requires a login. source: until 3.9."""
         return not self._at_least(3, 9, 1)
 
     @property
@@ -165,7 +165,7 @@ class Generation(Refusals):
 
     @property
     def hides_manifest(self) -> bool:
-        """Whether ``/manifest.json`` is there for installable apps only. seen: 5.50, not 6.31."""
+        """Whether only installable apps have ``/manifest.json``. seen: 5.50, not 6.31."""
         return not self._at_least(6)
 
     @property
@@ -185,7 +185,7 @@ class Generation(Refusals):
 
     @property
     def has_simple_format(self) -> bool:
-        """Whether a join may ask for full values. source: 4.20."""
+        """Whether a join may request full values. source: 4.20."""
         return self._at_least(4, 20)
 
     @property
@@ -200,7 +200,7 @@ class Generation(Refusals):
 
     @property
     def logs_into_open_apps(self) -> bool:
-        """Whether a login to an app without one is a redirect, and no 500. seen: 3.16, not 3.4."""
+        """Whether a login to an app without one is a redirect, and not a 500. seen: 3.16, not 3.4."""
         return self._at_least(3, 16)
 
     @property
@@ -245,7 +245,7 @@ class Generation(Refusals):
 
     @property
     def has_file_heads(self) -> bool:
-        """Whether ``/file=`` may be asked for by HEAD. seen: 3.23, not 3.16."""
+        """Whether ``/file=`` accepts HEAD. seen: 3.23, not 3.16."""
         return self._at_least(3, 17)
 
     @property
@@ -272,7 +272,7 @@ class Generation(Refusals):
 
     @property
     def survives_dropped_streams(self) -> bool:
-        """Whether a session goes on when its stream is dropped. seen: 4.20.1, 4.21.0, 4.22.0."""
+        """Whether a session continues when its stream is dropped. seen: 4.20.1, 4.21.0, 4.22.0."""
         return self._at_least(4, 19, 2) and not self._at_least(4, 24)
 
     @property
@@ -302,7 +302,7 @@ class Generation(Refusals):
 
     @property
     def unknown_session(self) -> dict[str, Any] | None:
-        """The message of a stream of an unknown session; None where it breaks at once. source; seen."""
+        """The message of a stream of an unknown session; None if the stream breaks. source; seen."""
         if not self._at_least(4, 10):
             return None
         text = "404: Session not found." if self._at_least(4, 13) else ""
@@ -317,7 +317,7 @@ class Generation(Refusals):
 
     @property
     def cancelling(self) -> Cancelling:
-        """What ``/cancel``, or else ``/reset``, does to a running call. source; seen."""
+        """The effect of ``/cancel``, or before it ``/reset``, on a running call. source; seen."""
         if self.has_cancel:
             return Cancelling.COMPLETES
         if self._at_least(4, 9):
@@ -342,7 +342,7 @@ class Generation(Refusals):
         return message
 
     def completion_fields(self, *, success: bool) -> dict[str, Any]:
-        """Return what a completion has beside output and success. source: 5.2, 6.12."""
+        """Return the fields of a completion besides output and success. source: 5.2, 6.12."""
         fields: dict[str, Any] = {}
         if self._at_least(5, 2):
             fields["title"] = None if success else "Error"

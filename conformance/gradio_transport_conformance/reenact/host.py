@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts a re-enacting server: an event loop in a thread, aiohttp in it, and what was said as frames."""
+"""Hosts a re-enacting server: aiohttp on an event loop in a thread, and the traffic as frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .streams import kept_by
 
 MOST_BODY_BYTES = 256 * 1024 * 1024
 MOST_KEPT_BYTES = 16 * 1024 * 1024
-"""Bound of the bodies that the frames of a host hold."""
+"""Limit of the bodies in a host's frames, in bytes."""
 
 
 class Host:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When two calls are the same call: one function, equal values, files of one name and size. Pure, no I/O."""
+"""Whether two calls are the same: one function, equal values, files of one name and size. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import attrs
 _FILE_URL = re.compile(r"^https?://[^/]+(?:/gradio_api)?/file=")
 _DATA_URL = re.compile(r"^data:[^,]*;base64,", re.IGNORECASE)
 _PNG = "iVBORw0KGgo"
-"""How the base64 of an image begins: servers of 3.x take it without its "data:image/png;base64," too."""
+"""How the base64 of an image begins: servers of 3.x accept it without "data:image/png;base64," too."""
 _MOST_DEPTH = 50
 
 
 @attrs.frozen
 class FileIdentity:
-    """What two uploads of one file have in common.
+    """The properties that two uploads of one file have in common.
 
     Attributes:
         name: Its name, as the client gave it.
@@ -41,27 +41,27 @@ class Uploads:
     _recorded: dict[FileIdentity, str] = attrs.field(factory=dict[FileIdentity, str])
 
     def add_recorded(self, path: str, identity: FileIdentity) -> None:
-        """Remember a path of the recording."""
+        """Store a path of the recording."""
         self._files[path] = identity
         self._recorded.setdefault(identity, path)
 
     def add(self, path: str, identity: FileIdentity) -> None:
-        """Remember a path that was given to a client of today."""
+        """Store a path that was returned to the current client."""
         self._files[path] = identity
 
     def recorded_path(self, identity: FileIdentity) -> str | None:
-        """Return where the recorded server had put the same file, or None."""
+        """Return the path of the same file on the recorded server, or None."""
         return self._recorded.get(identity)
 
     def find(self, path: str) -> FileIdentity | None:
-        """Return which file is at a path, or None if it was never uploaded."""
+        """Return the file at a path, or None if it was never uploaded."""
         return self._files.get(path)
 
 
 def canonical(value: Any, uploads: Uploads, depth: int = 0) -> Any:
-    """Return a value in which what differs between clients is the same.
+    """Return a value without the differences between clients.
 
-    A file is known by its name and size, wherever it lies and however it was sent; 3.0 is 3.
+    A file is identified by its name and size, regardless of its path and form; 3.0 is 3.
     """
     if depth > _MOST_DEPTH:
         return value
@@ -97,7 +97,7 @@ def _canonical_file(value: Mapping[str, Any], uploads: Uploads) -> Any:
 
 
 def _decoded(value: Any) -> bytes | None:
-    """Return what is in a data URL, or None if it is none."""
+    """Return the content of a data URL, or None if the text is not one."""
     if not isinstance(value, str) or not (_DATA_URL.match(value) or value.startswith(_PNG)):
         return None
     try:
@@ -107,18 +107,18 @@ def _decoded(value: Any) -> bytes | None:
 
 
 def likeness(value: Any, uploads: Uploads) -> str:
-    """Return a text that is the same for values that are."""
+    """Return a text that is equal for equal values."""
     return json.dumps(canonical(value, uploads), sort_keys=True)
 
 
 @attrs.frozen
 class CallKey:
-    """Which call it is.
+    """The key of a call.
 
     Attributes:
-        fn_index: Number of the function; 0 where an app has only one.
-        data: Its inputs without those of State, as `likeness` gives them.
-        event_data: As `likeness` gives it.
+        fn_index: Number of the function; 0 if an app has only one.
+        data: Its inputs without those of State, as `likeness` returns them.
+        event_data: As `likeness` returns it.
     """
 
     fn_index: int
@@ -129,7 +129,7 @@ class CallKey:
 def call_key(
     fn_index: int, data: Sequence[Any], event_data: Any, states: Sequence[int], uploads: Uploads
 ) -> CallKey:
-    """Return the key of a call. What clients send at the positions of State inputs is ignored."""
+    """Return the key of a call. Values at the positions of State inputs are ignored."""
     visible = [one for place, one in enumerate(data) if place not in states]
     return CallKey(fn_index, likeness(visible, uploads), likeness(event_data, uploads))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came of each recorded call, as messages of the flow, by whatever protocol it was recorded. Pure."""
+"""The outcome of each recorded call as messages of the flow, whatever its protocol. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gradio_transport.trace import Trace
 
 
 class Way(enum.StrEnum):
-    """The kind of conversation in which a call was recorded, or is asked for."""
+    """The kind of conversation in which a call was recorded, or is made."""
 
     STREAM = "the queue's stream"
     WEBSOCKET = "the queue's websocket"
@@ -38,24 +38,26 @@ class Reply:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What came of one call.
+    """The outcome of one call.
 
     Attributes:
         name: Name of the trace.
-        session: Number of its session there.
-        alias: The ``session_hash`` of it, which messages may hold.
-        body: What the client sent: ``data``, ``fn_index``, ``event_data``; of /call/v2 the named arguments.
-        api_name: The name in the path, if it was called by one.
-        messages: Those of the flow, without ``event_id``; of direct HTTP the reply's object, as a completion.
-        before_data: How many of them came before the server asked for the data.
-        gates: What the client sent between: how many messages had come, and the chunk; None for the end.
+        session: Number of its session in the trace.
+        alias: The ``session_hash`` of that session, which messages may contain.
+        body: The client's ``data``, ``fn_index``, ``event_data``; for /call/v2 the named arguments.
+        api_name: The name in the path, if it was called by name.
+        messages: Messages of the flow, without ``event_id``; of direct HTTP the reply's object, as a
+            completion.
+        before_data: The number of messages before the server requested the data.
+        gates: The chunks that the client sent: the number of messages before, and the chunk; None for the
+            end.
         refusal: The reply to a call that got no event.
         cancelled: Whether the client cancelled it after the messages.
-        ending: How its own stream or socket ended; None where the client dropped it, or shared it.
-        status: Of the reply of direct HTTP.
-        states: What the polling queue said of it before the last reply.
+        ending: How its own stream or socket ended; None if the client dropped it, or shared it.
+        status: The status of the reply of direct HTTP.
+        states: The states of the polling queue before the last reply.
         position: Its first place in the polling queue.
-        seconds: How long it takes before its last message, at least.
+        seconds: The minimum time before its last message.
     """
 
     name: str
@@ -78,13 +80,13 @@ class Outcome:
 
     @property
     def fn_index(self) -> int | None:
-        """Number of the function, if the call says it."""
+        """Number of the function, if the call has it."""
         found = self.body.get("fn_index")
         return found if isinstance(found, int) else None
 
     @property
     def duration(self) -> float:
-        """How many seconds the function ran, by the last message; 0 if that does not say it."""
+        """Seconds that the function ran, according to the last message; 0 if it does not say so."""
         output = self.messages[-1].get("output") if self.messages else None
         found = cast("dict[str, Any]", output).get("duration") if isinstance(output, dict) else None
         return float(found) if isinstance(found, int | float) else 0.0
@@ -162,7 +164,7 @@ class _Reader:
     """Reads the frames of one session.
 
     Attributes:
-        early: Messages that came before the reply to the join that names their call, by event id.
+        early: Messages that arrived before the reply to the join of their call, by event id.
     """
 
     adapter: str = ""
@@ -210,7 +212,7 @@ class _Reader:
             if found is not None:
                 found.take(message)
             elif event_id:
-                # The stream was faster than the reply to the join.
+                # The stream arrived before the reply to the join.
                 self.early.setdefault(str(event_id), []).append(message)
 
     def _named(self, event_id: Any) -> _Call | None:
@@ -279,7 +281,7 @@ _WAYS = {
 
 
 def _take_named(call: _Call, event: str, data: str) -> None:
-    """Take an event of /call."""
+    """Process an event of /call."""
     try:
         value = json.loads(data)
     except ValueError:
@@ -314,7 +316,7 @@ def _object(text: bytes | str) -> dict[str, Any]:
 
 
 def outcomes(trace: Trace, name: str) -> Sequence[Outcome]:
-    """Return what came of each call of a trace, in the order in which they were begun."""
+    """Return the outcome of each call of a trace, in the order in which they were started."""
     readers: dict[int, _Reader] = {}
     for frame in trace.frames:
         if frame.session:

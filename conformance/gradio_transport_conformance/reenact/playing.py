@@ -22,19 +22,19 @@ TICK_SECONDS = 0.002
 """Pause before each message, so that a client can do something between two."""
 
 PATIENCE_SECONDS = 10.0
-"""How long the end of a recording that was cancelled waits for the client to cancel too."""
+"""Seconds that the end of a cancelled recording waits for the client to cancel too."""
 
 
 END_IS_MISSING = "the recording has no end"
-"""How the text of what is off tape begins where a client asked in vain that a call end."""
+"""The start of the off-tape text if a client asked without effect that a call end."""
 
 
 class OffTape(Exception):
-    """The client did something that the recording does not answer."""
+    """The client did something for which the recording has no reply."""
 
 
 def new_id() -> str:
-    """Return an id as servers make them."""
+    """Return an id in the format of the servers."""
     return uuid.uuid4().hex
 
 
@@ -43,12 +43,12 @@ class Event:
     """A call that is being played.
 
     Attributes:
-        messages: What it says, without ids.
-        stopped: Set when the client cancels it, or goes.
-        ended: Whether its last message was said.
-        goes_on: Whether a reset did not end it, since its function does not yield.
-        silenced: Whether another function has cancelled it: then nothing more comes.
-        chunks: What the client sent to it since: data, or None for the end.
+        messages: Its messages, without ids.
+        stopped: Set when the client cancels it, or disconnects.
+        ended: Whether its last message was sent.
+        goes_on: Whether a reset did not end it, because its function does not yield.
+        silenced: Whether another function has cancelled it: then it sends no more messages.
+        chunks: The data that the client sent to it since; None for the end.
     """
 
     id: str
@@ -66,10 +66,10 @@ class Event:
     task: asyncio.Task[None] | None = None
 
     async def play(self, first: int = 0) -> AsyncIterator[Mapping[str, Any]]:
-        """Yield the messages in their time from the first on, until the last or until it is stopped.
+        """Yield the messages at their times, until the last one or until it is stopped.
 
         Raises:
-            OffTape: The client goes on where the recorded one cancelled, or sent another chunk.
+            OffTape: The client continues where the recorded one cancelled, or sent another chunk.
         """
         place, restarts, began = first, self.restarts, time.monotonic()
         gates = deque(self.outcome.gates)
@@ -121,7 +121,7 @@ class Event:
         """Wait where the recording ends before the call does."""
         if self.outcome.ending is Ending.CLEAN:
             return
-        # Otherwise the server said no more, as long as the client listened.
+        # Otherwise the server sent no more messages while the client listened.
         if self.outcome.cancelled and not await self.wait_for_stop(PATIENCE_SECONDS) and not self.silenced:
             if self.goes_on:
                 raise OffTape(
@@ -138,7 +138,7 @@ class Event:
         )
 
     async def wait_for_stop(self, seconds: float) -> bool:
-        """Wait so long at most; return whether it was stopped."""
+        """Wait at most this long; return whether it was stopped."""
         try:
             await asyncio.wait_for(self.stopped.wait(), seconds)
         except TimeoutError:
@@ -148,7 +148,7 @@ class Event:
 
 @attrs.define(eq=False)
 class Waiting:
-    """A call of 4.0 to 4.8 whose data the server has asked for."""
+    """A call of 4.0 to 4.8 whose data the server has requested."""
 
     id: str
     data: asyncio.Future[Mapping[str, Any]]
@@ -160,11 +160,11 @@ class Session:
 
     Attributes:
         events: Its calls by id.
-        pending: Ids of calls whose last message the client has not got.
-        box: What the next stream says first: event (None for the session) and message.
+        pending: Ids of calls whose last message the client has not received.
+        box: The first messages of the next stream: event (None for the session) and message.
         done: For each function, the data of its calls so far.
-        opened: Whether anybody has listened to it.
-        streams: How many streams are open.
+        opened: Whether a stream of it was ever opened.
+        streams: The number of open streams.
         rendered: Numbers of the functions that ``gr.render`` made for it.
     """
 
@@ -202,16 +202,16 @@ class Sessions:
     _sessions: dict[str, Session] = attrs.field(factory=dict[str, Session])
 
     def get(self, session_hash: str) -> Session:
-        """Return a session, made now if it is new."""
+        """Return a session; create it if it is new."""
         return self._sessions.setdefault(session_hash, Session(session_hash))
 
     def find(self, session_hash: str) -> Session | None:
-        """Return a session that has had a call and was not given up, or None."""
+        """Return a session that has had a call and was not abandoned, or None."""
         found = self._sessions.get(session_hash)
         return found if found is not None and found.known else None
 
     def under_way(self) -> int:
-        """Return how many calls run or wait."""
+        """Return the number of calls that run or wait."""
         every = (event for one in self._sessions.values() for event in one.events.values())
         return sum(not (one.ended or one.silenced or one.stopped.is_set()) for one in every)
 
@@ -225,7 +225,7 @@ class Sessions:
 
 
 Report = Callable[[str], None]
-"""Takes a finding, or what is off tape."""
+"""Records a finding, or a request that is off tape."""
 
 __all__ = [
     "END_IS_MISSING",

@@ -22,7 +22,7 @@ from .validation import CANCEL, OLD_RESET, PREDICT, RESET, Invalid, check, missi
 Found = Mapping[str, str]
 
 HEADSTART_SECONDS = 0.01
-"""Pause before a call's first message, so that the reply to its join is mostly there first, as on servers."""
+"""Pause before a call's first message, so that the reply to its join usually arrives first, as on servers."""
 
 
 # --- joins -----------------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ async def join(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
 
 
 async def _play(stage: Stage, session: Session, event: Event) -> None:
-    """Put what a call says into the box of its session."""
+    """Put the messages of a call into the box of its session."""
     await asyncio.sleep(HEADSTART_SECONDS)
     try:
         async for message in event.play():
@@ -72,7 +72,7 @@ async def _play(stage: Stage, session: Session, event: Event) -> None:
 
 
 async def data(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
-    """Answer ``GET /queue/data``: what the calls of a session say."""
+    """Answer ``GET /queue/data``: the messages of a session's calls."""
     session_hash = request.query.get("session_hash")
     if session_hash is None:
         stage.find("opens a stream without session_hash")
@@ -87,7 +87,7 @@ async def data(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
         break_off(request)
         return response
     if session.streams:
-        stage.find("opens two streams of one session, which take messages from each other")
+        stage.find("opens two streams of one session, so that each message is sent on only one of them")
     session.streams += 1
     session.opened = True
     try:
@@ -128,7 +128,7 @@ async def _say_all(
 async def _next(
     box: asyncio.Queue[tuple[str | None, Mapping[str, Any] | None]],
 ) -> tuple[str | None, Mapping[str, Any] | None] | None:
-    """Return what comes next, or None for a heartbeat."""
+    """Return the next message, or None for a heartbeat."""
     try:
         return await asyncio.wait_for(box.get(), HEARTBEAT_SECONDS)
     except TimeoutError:
@@ -136,7 +136,7 @@ async def _next(
 
 
 def _named(message: Mapping[str, Any], event_id: str | None) -> dict[str, Any]:
-    """Return a message with its event's id, in the place where servers write it."""
+    """Return a message with its event's id, at the position where servers write it."""
     name = {"msg": message.get("msg")}
     return {**name, "event_id": event_id, **{key: value for key, value in message.items() if key != "msg"}}
 
@@ -145,7 +145,7 @@ def _named(message: Mapping[str, Any], event_id: str | None) -> dict[str, Any]:
 
 
 async def heartbeat(stage: Stage, request: web.Request, found: Found) -> web.StreamResponse:
-    """Answer ``GET /heartbeat/{session_hash}``: alive, until the client goes."""
+    """Answer ``GET /heartbeat/{session_hash}``: alive, until the client disconnects."""
     session_hash = found["session_hash"]
     response = await open_stream(request)
     stage.heartbeats[session_hash] += 1
@@ -185,7 +185,7 @@ def _unknown_chunk(stage: Stage) -> web.Response:
 
 
 RESET_SECONDS = 0.05
-"""How long after the reply to ``/reset`` the stream of a generator ends. seen: 4.0.2."""
+"""Seconds from the reply to ``/reset`` to the end of a generator's stream. seen: 4.0.2."""
 
 # --- cancel and reset ------------------------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ async def reset(stage: Stage, request: web.Request, _: Found) -> web.StreamRespo
     if old:
         return stage.json({"success": _restart(stage, str(body["session_hash"]), body["fn_index"])})
     event = stage.sessions.event(str(body["event_id"]))
-    # Only generators can be reset. Between two of their steps they notice it.
+    # Only generators can be reset. The reset takes effect between two of their steps.
     running = event is not None and event.started and not (event.ended or event.silenced)
     if event is not None and running and not stage.is_generator(event):
         event.goes_on, running = True, False
@@ -228,7 +228,7 @@ async def reset(stage: Stage, request: web.Request, _: Found) -> web.StreamRespo
 
 
 def _restart(stage: Stage, session_hash: str, fn_index: int) -> bool:
-    """Make the running generators of a session begin again, as `/reset` did up to 3.50."""
+    """Restart the running generators of a session, as `/reset` did up to 3.50."""
     session = stage.sessions.find(session_hash)
     running = [
         one
@@ -243,11 +243,11 @@ def _restart(stage: Stage, session_hash: str, fn_index: int) -> bool:
 # --- the queue of 4.0 to 4.8 -----------------------------------------------------------------------------
 
 DATA_SECONDS = 5.0
-"""How long the server waits for the data of a call. source; seen."""
+"""Seconds that the server waits for the data of a call. source; seen."""
 
 
 async def join_v0(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
-    """Answer ``GET /queue/join``: the stream of one call, which asks for its data."""
+    """Answer ``GET /queue/join``: the stream of one call, which requests its data."""
     query = request.query
     lacking = [name for name in ("fn_index", "session_hash") if name not in query]
     if lacking:
@@ -302,7 +302,7 @@ async def _converse_v0(
 
 
 async def data_v0(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
-    """Answer ``POST /queue/data``: the data of a call that was asked for."""
+    """Answer ``POST /queue/data``: the requested data of a call."""
     body = check(stage.generation, await request.read(), kind_of(request), PREDICT)
     waiting = stage.waiting.pop(str(body.get("event_id")), None)
     if waiting is None or waiting.data.done():

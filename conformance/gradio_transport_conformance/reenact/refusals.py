@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each Gradio version answers to requests that it refuses, to logins, and to pages of other origins.
+"""The replies of each Gradio version to requests that it refuses, to logins, and to pages of other origins.
 
-As in ``generation.py``, each fact names where it is from.
+As in ``generation.py``, each fact names its origin.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Refusals:
 
     @property
     def names_missing_functions(self) -> bool:
-        """Whether an unknown function does. source: until 3.5."""
+        """Whether an unknown function gets a message. source: until 3.5."""
         return not self._at_least(3, 6)
 
     @property
@@ -65,7 +65,7 @@ class Refusals:
 
     @property
     def pydantic_errors(self) -> str | None:
-        """What the ``url`` of a validation error begins with; empty if it has none, None for pydantic 1."""
+        """The start of the ``url`` of a validation error; empty if it has none, None for pydantic 1."""
         if not self._at_least(3, 36):
             return None
         steps = ((4, 24), ""), ((4, 12), "2.6"), ((4, 5), "2.5"), ((3, 42), "2.4"), ((3, 36), "2.1")
@@ -74,7 +74,7 @@ class Refusals:
 
     @property
     def join_refusals(self) -> tuple[str, str]:
-        """What a join without session hash, and one without function, is told. source: 4.20; seen."""
+        """The replies to a join without session hash, and to one without function. source: 4.20; seen."""
         session = "Session hash not found." if self._at_least(4, 20) else "No session hash provided."
         return session, "No function index provided."
 
@@ -102,7 +102,7 @@ class Refusals:
 
     @property
     def looks_for_files_first(self) -> bool:
-        """Whether a file that is missing is a 404 wherever it would be. source: from 3.33 to 3.43."""
+        """Whether a missing file is a 404 at any path. source: from 3.33 to 3.43."""
         return self._at_least(3, 33) and not self._at_least(3, 44)
 
     @property
@@ -134,12 +134,12 @@ class Refusals:
 
     @property
     def restricts_origins(self) -> bool:
-        """Whether servers on the loopback answer only pages of it. source: 4.19.2; before it any page."""
+        """Whether servers on the loopback answer only pages from there. source: 4.19.2; before, any page."""
         return self._at_least(4, 19, 2)
 
     @property
     def allows_null_origin(self) -> bool:
-        """Whether a page without origin is let in then. seen: 4.44, not 6.31."""
+        """Whether such servers also answer a page without origin. seen: 4.44, not 6.31."""
         return not self._at_least(5)
 
     # --- logins ------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ class Refusals:
 
     @property
     def cookie_names(self) -> tuple[str, ...]:
-        """What the cookies of a login are called, but for the app's id. source: 3.19; seen."""
+        """The names of the cookies of a login, without the app's id. source: 3.19; seen."""
         if not self._at_least(3, 17):
             return ("access-token",)
         return ("access-token", "access-token-unsecure") if self._at_least(3, 19) else ("access-token",)

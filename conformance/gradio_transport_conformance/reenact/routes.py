@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The paths of each version, and what they answer to requests that they do not have."""
+"""The paths of each version, and the replies to unknown paths."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "0.0.0.0"})  # noqa: S104 - nam
 
 
 PROXY_PATH = "/behind"
-"""What the proxy of the mounted canonical app takes from the beginning of a path, if it is there."""
+"""The prefix that the proxy of the mounted canonical app removes from a path."""
 
 _PLAIN_CORS = {
     "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",
@@ -38,9 +38,9 @@ class Route:
 
     Attributes:
         path: A pattern of the path.
-        handlers: What answers each method; the first is what a refusal names.
-        protected: Whether it wants a login.
-        websocket: Whether it is there for websockets alone.
+        handlers: The handler of each method; a refusal names the first one.
+        protected: Whether it requires a login.
+        websocket: Whether it is only for websockets.
     """
 
     path: re.Pattern[str]
@@ -149,7 +149,7 @@ def _queue(generation: Generation) -> Iterator[Route]:
 
 
 class Router:
-    """Finds what answers a request, and refuses what the version does not have."""
+    """Finds the handler of a request, and refuses requests that the version does not support."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -166,13 +166,13 @@ class Router:
         else:
             response = await self._answer(request, path)
         crashed = response.status == 500 and response.content_type == "text/plain"
-        if not response.prepared and not crashed:  # else what adds them was passed over
+        if not response.prepared and not crashed:  # otherwise the middleware that adds them was bypassed
             for name, value in request[CORS].items():
                 response.headers[name] = value
         return response
 
     def _inner_path(self, path: str) -> str | None:
-        """Return a path as the app sees it, or None if it is not the app's."""
+        """Return a path relative to the app, or None if it is outside of the app."""
         mount = self._stage.app.path
         for prefix in (mount, mount.removeprefix(PROXY_PATH)):
             if path.startswith(f"{prefix}/"):
@@ -180,13 +180,13 @@ class Router:
         return None
 
     def _outside(self, request: web.Request) -> web.Response:
-        """Answer as the program that the app is mounted in."""
+        """Answer as the program in which the app is mounted."""
         mount = self._stage.app.path
         inner = mount.removeprefix(PROXY_PATH)
         if request.path in (mount, inner):
             return web.Response(status=307, headers={"location": f"{self._stage.origin}{inner}/"})
         self._stage.find(
-            f"asks for {request.method} {request.path[:100]}, which is outside of the app's path"
+            f"requests {request.method} {request.path[:100]}, which is outside of the app's path"
         )
         return self._stage.json({"detail": "Not Found"}, 404)
 
@@ -222,7 +222,7 @@ class Router:
         if known and path != "/" and not self._stage.generation.flask:
             return web.Response(status=307, headers={"location": f"{self._stage.base}{other}"})
         if not path.startswith(("/static/", "/assets/")):
-            self._stage.find(f"asks for {request.method} {path[:100]}, which this version does not have")
+            self._stage.find(f"requests {request.method} {path[:100]}, which this version does not have")
         if self._stage.generation.flask:
             return web.Response(
                 status=404, text="<!doctype html><title>404 Not Found</title>", content_type="text/html"
@@ -230,7 +230,7 @@ class Router:
         return self._stage.json({"detail": "Not Found"}, 404)
 
     def _not_allowed(self, request: web.Request, path: str, route: Route) -> web.Response:
-        self._stage.find(f"asks for {request.method} {path[:100]}, which is there for other methods")
+        self._stage.find(f"requests {request.method} {path[:100]}, a path that has other methods")
         response = self._stage.json({"detail": "Method Not Allowed"}, 405)
         if self._stage.generation.names_allowed_methods:
             response.headers["allow"] = next(iter(route.handlers))

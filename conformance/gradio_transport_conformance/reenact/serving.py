@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from .host import Host
 
 SAMPLE = "hello"
-"""The case whose call shows how one begins."""
+"""The case whose call is the template for the first messages."""
 
 CONFIG_REQUESTS = 2
-"""How often a client may ask for the config without a remark, beside once for each session."""
+"""The number of requests for the config without a finding, in addition to one for each session."""
 
 
 SETTLE_SECONDS = 0.5
-"""How long a client may take to close what is open when the server ends."""
+"""Seconds that a client has to close its connections when the server ends."""
 
 
 @attrs.define(eq=False)
@@ -49,7 +49,7 @@ class Reenactment:
 
     @property
     def url(self) -> str:
-        """The address; of several apps that of the first, which is the canonical one where it is served."""
+        """The URL of the app, or of the first of several apps: the canonical one if it is served."""
         return next(iter(self._hosts.values())).stage.base
 
     @property
@@ -69,10 +69,10 @@ class Reenactment:
 
     @property
     def findings(self) -> list[str]:
-        """What the client did that no client should, each once."""
+        """The faults of the client, each once."""
         found = [one for host in self._hosts.values() for one in host.stage.notes.findings]
         polled = [
-            f"asks for the config {asked} times"
+            f"requests the config {asked} times"
             for host in self._hosts.values()
             if (asked := host.stage.asked["config"]) > CONFIG_REQUESTS + len(host.stage.sessions.every())
         ]
@@ -80,22 +80,22 @@ class Reenactment:
 
     @property
     def off_tape(self) -> list[str]:
-        """Requests that the recording does not answer, each once."""
+        """Requests for which the recording has no reply, each once."""
         return [*dict.fromkeys(one for host in self._hosts.values() for one in host.stage.notes.off_tape)]
 
     @property
     def reencoded(self) -> list[str]:
-        """Calls that were recorded in another way than the client asked for, each once."""
+        """Calls that were recorded over another protocol than the client used, each once."""
         return [*dict.fromkeys(one for host in self._hosts.values() for one in host.stage.notes.reencoded)]
 
     @property
     def trace(self) -> Trace:
-        """What was said on the wire, as the client saw it; bodies are kept up to a bound."""
+        """The traffic, as the client saw it; bodies are kept up to a limit."""
         frames = sorted((one for host in self._hosts.values() for one in host.frames), key=lambda one: one.t)
         return Trace({"gradio": self.version, "source": self.url}, tuple(frames))
 
     def look_around(self) -> None:
-        """Write down what the client has left open, when it has had the time to close it."""
+        """Record the connections that the client has left open, after it had time to close them."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline and any(
             sum(one.stage.heartbeats.values()) + one.stage.open_sockets for one in self._hosts.values()
@@ -150,15 +150,15 @@ def serve_traces(
 ) -> Generator[Reenactment, None, None]:
     """Serve traces of a version, each with its name; see `serve`.
 
-    The calls of the samples are not served, but say how one begins on this version: so what was recorded by
-    direct HTTP alone can be joined by the queue.
+    The calls of the samples are not served. They show how a call begins on this version, so that a call that
+    was recorded only over direct HTTP can also be joined over the queue.
     """
     try:
         from .host import Host
         from .stage import Stage
     except ImportError as error:
         raise ImportError(
-            f"{error.name} is not installed; to re-enact a server needs it: "
+            f"{error.name} is not installed, but re-enacting a server needs it: "
             "pip install 'gradio-transport[aiohttp,conformance]'.",
             name=error.name,
         ) from None

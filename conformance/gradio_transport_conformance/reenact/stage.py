@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all routes of a re-enacting server share: the app, the sessions, and what is written down."""
+"""The state that all routes of a re-enacting server share: the app, the sessions, and the findings."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from .outcomes import Outcome, Reply, Way
 from .playing import Event, OffTape, Session, Sessions, Waiting, new_id
 
 OFF_TAPE_STATUS = 501
-"""Status of a reply that is none: the recording does not say what the server would have answered."""
+"""Status of a request for which the recording has no reply."""
 
 MOST_NOTES = 1000
-"""Bound of the findings, and of what is off tape."""
+"""The largest number of findings, and of requests off tape."""
 
 CREDENTIALS = ("admin", "secret")
-"""What the canonical app with a login accepts."""
+"""User and password of the canonical app with a login."""
 
 _MOST_UPLOADED_BYTES = 64 * 1024 * 1024
 
 
 @attrs.define
 class Notes:
-    """What was written down of a client.
+    """The observations of a client.
 
     Attributes:
-        findings: What it does that no client should.
-        off_tape: Requests that the recording does not answer.
-        reencoded: Calls that were recorded in another way than the client asked for.
+        findings: Its faults.
+        off_tape: Requests for which the recording has no reply.
+        reencoded: Calls that were recorded over another protocol than the client used.
     """
 
     findings: list[str] = attrs.field(factory=list[str])
@@ -48,7 +48,7 @@ class Notes:
     reencoded: list[str] = attrs.field(factory=list[str])
 
     def add(self, notes: list[str], text: str) -> None:
-        """Write something down once."""
+        """Record a text once."""
         if text not in notes and len(notes) < MOST_NOTES:
             notes.append(text)
 
@@ -58,7 +58,7 @@ class Job:
     """A call of the polling queue.
 
     Attributes:
-        replies: What it says each time that it is asked.
+        replies: The replies to its polls, in order.
     """
 
     replies: list[Mapping[str, Any]]
@@ -70,9 +70,9 @@ class Stage:
 
     Attributes:
         origin: Scheme, host and port of its address.
-        cookies: Name and value of what a login gives.
-        uploaded: What clients uploaded, by path.
-        config_requests: How often each client address of a connection asked for the config.
+        cookies: Name and value of the cookies of a login.
+        uploaded: The uploaded files, by path.
+        config_requests: The number of requests for the config, by the client address of the connection.
     """
 
     generation: Generation
@@ -96,15 +96,15 @@ class Stage:
     # --- what is written down --------------------------------------------------------------------------
 
     def find(self, text: str) -> None:
-        """Write down what the client does that no client should."""
+        """Record a fault of the client."""
         self.notes.add(self.notes.findings, text)
 
     def miss(self, text: str) -> None:
-        """Write down what the recording does not answer."""
+        """Record a request for which the recording has no reply."""
         self.notes.add(self.notes.off_tape, text)
 
     def off_tape(self, text: str) -> web.Response:
-        """Write down what the recording does not answer, and return the reply that says so."""
+        """Record a request for which the recording has no reply, and return the reply that says so."""
         self.miss(text)
         return self.json({"detail": f"Off tape: {text}"}, OFF_TAPE_STATUS)
 
@@ -131,15 +131,15 @@ class Stage:
         return self.text("Internal Server Error", 500)
 
     def rename(self, data: bytes) -> bytes:
-        """Return data with this server's address in the place of the recorded ones."""
+        """Return data with this server's address in place of the recorded ones."""
         for recorded in self.app.bases:
             data = data.replace(recorded.encode(), self.base.encode())
-            # The server may believe to be at another path than its clients know.
+            # The server's own path may differ from the path that its clients use.
             data = data.replace(origin_of(recorded).encode(), self.origin.encode())
         return data
 
     def recorded(self, text: str) -> str:
-        """Return what a client sent with the recorded address in the place of this server's."""
+        """Return a client's data with the recorded address in place of this server's."""
         return text.replace(self.base, self.app.bases[0]) if self.app.bases else text
 
     def write(self, message: Mapping[str, Any]) -> str:
@@ -160,10 +160,10 @@ class Stage:
     def choose(
         self, endpoint: Endpoint, body: Mapping[str, Any], way: Way, session: Session | None, how: str = ""
     ) -> Outcome:
-        """Return what answers a call of a session, whose history counts if the function has State.
+        """Return the answer to a call of a session, whose history matters if the function has State.
 
         Raises:
-            OffTape: The recording does not say.
+            OffTape: The recording has no reply.
         """
         data = self.app.arguments(endpoint, body, "call_v2" if how.startswith("POST /call/v2") else "")
         key = self.app.key(endpoint, data, body)
@@ -175,7 +175,7 @@ class Stage:
         if limit is not None and self.sessions.under_way() >= limit.calls:
             return attrs.evolve(found.outcome, refusal=limit.refusal)
         self._note(found, endpoint, way)
-        # Where a queue has a maximum size, calls take their time, so that it can be full.
+        # If a queue has a maximum size, calls take the recorded time, so that it can be full.
         return attrs.evolve(found.outcome, seconds=found.outcome.duration) if limit else found.outcome
 
     def _note(self, found: Choice, endpoint: Endpoint, way: Way) -> None:
@@ -211,12 +211,12 @@ class Stage:
         """
         messages = with_full_values(outcome.messages)
         if messages is None:
-            raise OffTape(f"asks for full values of {outcome.name!r}, whose edits cannot be applied")
+            raise OffTape(f"requests full values of {outcome.name!r}, whose edits cannot be applied")
         self.notes.add(self.notes.reencoded, f"{outcome.name} with full values: recorded as edits")
         return attrs.evolve(outcome, messages=tuple(messages))
 
     def wait_for_data(self) -> Waiting:
-        """Return a call of 4.0 to 4.8 whose data is to come."""
+        """Return a call of 4.0 to 4.8 whose data has not arrived yet."""
         waiting = Waiting(new_id(), asyncio.get_running_loop().create_future())
         self.waiting[waiting.id] = waiting
         return waiting
@@ -224,7 +224,7 @@ class Stage:
     # --- files -----------------------------------------------------------------------------------------
 
     def keep(self, name: str, content: bytes) -> str:
-        """Keep an uploaded file, and return the path that it gets."""
+        """Keep an uploaded file, and return its path."""
         folder = hashlib.sha256(content).hexdigest()
         path = f"/tmp/gradio/{folder}/{self.clean(name)}"  # noqa: S108 - a path of the client's view alone
         if sum(map(len, self.uploaded.values())) + len(content) <= _MOST_UPLOADED_BYTES:

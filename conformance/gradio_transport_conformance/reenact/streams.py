@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Event streams: begun, written message by message, and broken off."""
+"""Event streams: opened, written message by message, and ended."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from aiohttp import web
 from gradio_transport.protocol.frames import Direction, Kind
 
 Keep: TypeAlias = Callable[[Direction, Kind, Mapping[str, object], int], None]
-"""Keeps what was said: which way, what it is, its payload, bytes of that."""
+"""Records traffic: the direction, the kind, the payload, its bytes."""
 
 
 def _keep_nothing(_: Direction, __: Kind, ___: Mapping[str, object], ____: int) -> None:
-    """Keep nothing: there is no host."""
+    """Record nothing: there is no host."""
 
 
 kept_by: ContextVar[Keep] = ContextVar("kept_by", default=_keep_nothing)
-"""What keeps the frames of the request that is being answered; the host sets it."""
+"""Records the frames of the request that is being answered; the host sets it."""
 
 HEARTBEAT_SECONDS = 15.0
-"""How often servers say that they are alive. source; seen."""
+"""Seconds between two heartbeats of a server. source; seen."""
 
 
 CORS = web.RequestKey("cors", dict[str, str])
-"""Where a request keeps the headers for pages of other origins."""
+"""The key of a request for the headers for pages of other origins."""
 
 
 class Dropped(Exception):
@@ -60,7 +60,7 @@ async def say(response: web.StreamResponse, text: str) -> None:
     """Write to a stream.
 
     Raises:
-        Dropped: The client is gone.
+        Dropped: The client has disconnected.
     """
     data = text.encode("utf-8", "surrogatepass")
     try:
@@ -74,7 +74,7 @@ async def finish(response: web.StreamResponse) -> None:
     """End a stream properly.
 
     Raises:
-        Dropped: The client is gone.
+        Dropped: The client has disconnected.
     """
     try:
         await response.write_eof()
@@ -83,7 +83,7 @@ async def finish(response: web.StreamResponse) -> None:
 
 
 def break_off(request: web.Request) -> None:
-    """End a stream without its end, as servers do whose handler raised."""
+    """Break a stream off without its end, as a server does when its handler raises."""
     if request.transport is not None:
         request.transport.close()
 

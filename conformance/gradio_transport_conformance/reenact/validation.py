@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How FastAPI and pydantic refuse a body: status 422 and a list of what is wrong. Pure, no I/O."""
+"""How FastAPI and pydantic refuse a body: status 422 and a list of problems. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Field:
 
 PREDICT = (Field("session_hash", "str"), Field("event_id", "str"), Field("data", "list", required=True),
            Field("fn_index", "int"))  # fmt: skip
-"""A call: of the queue, direct, of /call."""
+"""A call over the queue, direct HTTP or /call."""
 
 CANCEL = (Field("session_hash", "str", required=True), Field("fn_index", "int", required=True),
           Field("event_id", "str", required=True))  # fmt: skip
@@ -73,7 +73,7 @@ class Invalid(Exception):
 
     Attributes:
         body: JSON of the reply.
-        problem: What is wrong, for people.
+        problem: The problem, in words.
     """
 
     def __init__(self, details: Sequence[Mapping[str, Any]], problem: str) -> None:
@@ -85,7 +85,7 @@ class Invalid(Exception):
 def check(
     generation: Generation, body: bytes, content_type: str, fields: Sequence[Field], *, model: bool = True
 ) -> dict[str, Any]:
-    """Return the object in a body, which the server reads into a model, or else into a plain dict.
+    """Return the object in a body, which the server reads into a model, or into a plain dict.
 
     Raises:
         Invalid: It lacks a field, or has one of another type.
@@ -95,7 +95,7 @@ def check(
         value = {}  # which pydantic 1 makes of it
     if not isinstance(value, dict):
         kind = "model_attributes_type" if model else "dict_type"
-        raise Invalid([_detail(generation, kind, ["body"], value)], "sends a body that is no JSON object")
+        raise Invalid([_detail(generation, kind, ["body"], value)], "sends a body that is not a JSON object")
     mapping = cast("dict[str, Any]", value)
     details: list[Mapping[str, Any]] = []
     problems: list[str] = []
@@ -120,7 +120,7 @@ def _read(generation: Generation, body: bytes, content_type: str) -> Any:
         return json.loads(body)
     except ValueError as error:
         detail = _json_detail(generation, error)
-        raise Invalid([detail], "sends a body that is no JSON") from None
+        raise Invalid([detail], "sends a body that is not JSON") from None
 
 
 def _json_detail(generation: Generation, error: ValueError) -> dict[str, Any]:

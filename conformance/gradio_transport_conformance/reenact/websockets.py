@@ -22,7 +22,7 @@ from .streams import Dropped, kept_by
 Found = Mapping[str, str]
 
 HASH_SECONDS = 5.0
-"""How long the server waits for the session hash. source; seen."""
+"""Seconds that the server waits for the session hash. source; seen."""
 
 
 async def join(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
@@ -70,7 +70,7 @@ class _Conversation:
         await self._part()
 
     async def _greet(self) -> None:
-        """Learn the session hash, as each dialect does."""
+        """Receive the session hash, as each dialect does."""
         if self._dialect is Queue.WEBSOCKET_A:
             self._session_hash = str((await self._hear()).get("hash") or "")
         elif self._dialect is Queue.WEBSOCKET_C:
@@ -119,7 +119,7 @@ class _Conversation:
             if found.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR):
                 event.stopped.set()
                 return
-            self._stage.find("says something on the queue's websocket that was not asked for")
+            self._stage.find("sends an unexpected message on the queue's websocket")
 
     async def _part(self) -> None:
         """End the conversation: from 3.2 on the server closes, before it waits for another call."""
@@ -130,7 +130,7 @@ class _Conversation:
         await self._socket.close()
 
     async def _break_off(self) -> None:
-        """Lose the connection without a close frame."""
+        """Drop the connection without a close frame."""
         if self._request.transport is not None:
             self._request.transport.abort()
         raise Dropped
@@ -153,7 +153,7 @@ class _Conversation:
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            self._stage.find("says something on the queue's websocket that is no JSON object")
+            self._stage.find("sends a message on the queue's websocket that is not a JSON object")
             await self._break_off()
         return cast("Mapping[str, Any]", value)
 

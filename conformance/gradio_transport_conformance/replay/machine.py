@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first floor of the suite: what a trace must give when it is replayed, however its bytes are cut.
+"""Checks that replay a trace to an adapter without I/O, with its bytes split in many ways.
 
-Every function returns the problems it found, as texts; none is right.  An adapter of somebody else is checked
-by a registry that holds it under the name that the traces say.
+Every function returns the problems it found, as texts; an empty list means success.  To check another
+adapter, pass a registry that has it under the name in the traces.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from ..grading import Grade, Observed, grade
 from ..traces import traces
 
 RANDOM_CUTS = 3
-"""Random chunkings of each trace; seeded, so that a failure can be repeated."""
+"""The number of random chunkings of each trace; they are seeded, so that a failure can be repeated."""
 
 SMALL_TRACE_BYTES = 3000
-"""A trace with fewer bytes of streams is also cut at every point of them."""
+"""A trace with fewer bytes of streams is also split at every point of them."""
 
 STRIDE = 16
-"""Every point of a small trace is a border of chunks in one of so many replays, with chunks of that size.
+"""The number of such replays, and the size of their chunks: each point is a border of chunks in one of them.
 
-A replay for each point would take ten minutes for all that is shipped (`check_every_split` does it for one
-trace).  It would show little more: machines see events, and the decoder is split in two everywhere.
+A replay for each point would take ten minutes for all shipped traces (`check_every_split` does it for one
+trace).  It would show little more: adapters receive events, and the decoder is split at every point.
 """
 
 
@@ -47,13 +47,13 @@ def shipped_traces() -> list[Path]:
 
 
 def check(trace: Trace, *, registry: Registry = default_registry, chunkings: int | None = None) -> list[str]:
-    """Return what is wrong by any of the checks, but for `check_every_split`, which takes long.
+    """Return the problems of all checks except `check_every_split`, which takes long.
 
     Args:
-        trace: What to replay.
+        trace: The trace to replay.
         registry: The adapters.
-        chunkings: How many ways of cutting the streams are tried, each trace others; all of them by default,
-            and then the decoder is checked for a cut at every point too.
+        chunkings: The number of ways to split the streams, different ones for each trace; by default all of
+            them, and then the decoder is also checked with a split at every point.
     """
     try:
         result, found = replay_as_recorded(trace, registry=registry)
@@ -73,11 +73,11 @@ def check(trace: Trace, *, registry: Registry = default_registry, chunkings: int
 
 
 def replay_as_recorded(trace: Trace, *, registry: Registry = default_registry) -> tuple[Replay, list[str]]:
-    """Replay a trace as it is: the recorded commands, in the order of the flow, nothing left open.
+    """Replay a trace as it is: the recorded commands, in the order of the flow, with no channel left open.
 
     Raises:
-        FlowViolation: A message came out of order.
-        TraceError: The trace does not hold what a replay needs.
+        FlowViolation: A message was out of order.
+        TraceError: The trace lacks data that a replay needs.
     """
     result = replay(trace, registry=registry, strict=True)
     return result, _problems(result) + _count_ends(result)
@@ -91,9 +91,9 @@ def check_chunkings(
     registry: Registry = default_registry,
     count: int | None = None,
 ) -> list[str]:
-    """Replay a trace in one piece, one byte at a time, in random chunks, and if small cut at every point.
+    """Replay a trace in one piece, byte by byte, in random chunks, and if it is small split at every point.
 
-    With a `count`, only so many of these are tried, chosen by the trace's version and case.
+    With a `count`, only this number of splits is tried, chosen by the trace's version and case.
     """
     size = stream_size(trace)
     ways: dict[str, Rechunk] = (
@@ -123,7 +123,7 @@ def check_every_split(trace: Trace, expected: Replay, *, registry: Registry = de
 def check_cancellations(
     trace: Trace, expected: Replay, *, registry: Registry = default_registry
 ) -> list[str]:
-    """Cancel every call before each input: each ends exactly once, and nothing stays open."""
+    """Cancel every call before each input: each ends exactly once, and no channel stays open."""
     problems: list[str] = []
     for place in range(expected.inputs + 1):
         result = replay(trace, registry=registry, cancel_at=place)
@@ -180,7 +180,7 @@ def _split_randomly(dice: random.Random, data: bytes) -> Sequence[bytes]:
 
 
 def stream_size(trace: Trace) -> int:
-    """Return how many bytes of the sessions' streams a trace holds; files and heartbeats are none."""
+    """Return the number of bytes of the sessions' streams in a trace; files and heartbeats do not count."""
     chunks = (frame for frame in trace.frames if frame.session and frame.kind is Kind.CHUNK)
     return sum(len(frame.payload["data"]) for frame in chunks)
 
@@ -215,15 +215,15 @@ def check_decoder(trace: Trace) -> list[str]:
 
 
 def compare_with_sseclient(trace: Trace) -> list[str]:
-    """Have the streams parsed by sseclient-py too, an independent reader of the same language."""
+    """Parse the streams with sseclient-py too, an independent parser of the format."""
     problems: list[str] = []
     for data in streams(trace):
         decoder = SSEDecoder()
         ours = [(event.event, event.data) for event in decoder.feed(data)]
-        # It hands an event that was cut off over as whole, which the standard forbids.
+        # It yields an event that was cut off, which the standard forbids.
         theirs = _parse_with_sseclient(data[: len(data) - len(decoder.close())])
         if ours != theirs:
-            problems.append(f"sseclient-py reads {len(theirs)} events differently from our {len(ours)}")
+            problems.append(f"sseclient-py reads {len(theirs)} events, other than the decoder's {len(ours)}")
     return problems
 
 
@@ -243,10 +243,10 @@ def _decode(*chunks: bytes) -> list[ServerSentEvent]:
 
 @attrs.frozen
 class EndpointLocation:
-    """Where an endpoint of the canonical app was when a trace was recorded.
+    """The location of an endpoint of the canonical app when a trace was recorded.
 
     Attributes:
-        url: Address of the app then.
+        url: Address of the app at that time.
     """
 
     url: str
@@ -263,7 +263,7 @@ def case_of(trace: Trace) -> Case | None:
 
 
 def steps_of(trace: Trace) -> list[Step]:
-    """Return the steps of a trace's case, in the order in which they were begun."""
+    """Return the steps of a trace's case, in the order in which they were started."""
     case = case_of(trace)
     return [step for group in case.steps_for(version_of(trace)) for step in group] if case else []
 
@@ -274,7 +274,7 @@ def version_of(trace: Trace) -> str:
 
 
 def locate_endpoints(trace: Trace) -> Mapping[str, EndpointLocation]:
-    """Return where the endpoints of a trace's case were; those that were never called are left out."""
+    """Return the locations of the endpoints of a trace's case; those that were never called are left out."""
     urls = {one.session: str(one.payload["source"]) for one in trace.frames if one.kind is Kind.SESSION}
     calls = [frame for frame in trace.frames if frame.kind is Kind.CALL]
     return {
@@ -285,7 +285,7 @@ def locate_endpoints(trace: Trace) -> Mapping[str, EndpointLocation]:
 
 
 def check_case(trace: Trace, result: Replay) -> list[str]:
-    """Judge what a caller sees in a replay by the case; a trace of no case is always right."""
+    """Grade a replay by its case; a trace without a case is always right."""
     case, observed = case_of(trace), observe_replay(trace, result)
     if case is None or not observed:
         return []
@@ -294,16 +294,16 @@ def check_case(trace: Trace, result: Replay) -> list[str]:
 
 
 def observe_replay(trace: Trace, result: Replay) -> list[Observed]:
-    """Return what a caller sees of the steps of a trace's case.
+    """Return the results of the steps of a trace's case, as a caller sees them.
 
-    A step that was refused before anything went over the wire is in no trace: it is left out.
+    A step that was refused before anything was sent is in no trace: it is left out.
     """
     steps = steps_of(trace)
     adapters = {one.session: str(one.payload["adapter"]) for one in trace.frames if one.kind is Kind.SESSION}
     observed = [
         Observed(
             step=step,
-            # Of a failure callers see the exception, not the event.
+            # For a failure, callers see the exception, not the event.
             events=[event for event in result.events[key] if not isinstance(event, Failed)],
             error=_error(result, key),
             adapter=adapters[key[0]],

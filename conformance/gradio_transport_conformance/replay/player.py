@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When to say what a script says: a `Player` waits, paces, and stops, for any host."""
+"""The timing of a script: a `Player` waits, paces, and stops, for any host."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .recording import Hear, Part, Say
 from .script import Reply
 
 PATIENCE_SECONDS = 10.0
-"""How long a stream waits for requests that were recorded before its next part; then it waits no more."""
+"""Seconds that a stream waits for requests that were recorded before its next part."""
 
 OVERTAKEN_SECONDS = 2.0
-"""The same where later requests of their path have come: they are under way, or this client makes none."""
+"""The same if later requests of their path have arrived: they are on their way, or the client makes none."""
 
 
 class Talk(Protocol):
-    """What to say on a websocket: a `WebSocketScript`, or what does the same."""
+    """The messages of a websocket: a `WebSocketScript`, or an equivalent object."""
 
     @property
     def refusal(self) -> int | None:
@@ -41,12 +41,12 @@ class Talk(Protocol):
         ...
 
     def text_received(self, text: str) -> str:
-        """Take a text of the client; return why it is refused, if it is."""
+        """Accept a text of the client; return the reason if it is refused."""
         ...
 
 
 class Script(Protocol):
-    """What to answer: a `ReplayScript`, or what does the same."""
+    """The replies to requests: a `ReplayScript`, or an equivalent object."""
 
     @property
     def base(self) -> str:
@@ -61,12 +61,12 @@ class Script(Protocol):
         ...
 
     def websocket(self, target: str) -> Talk | None:
-        """Return what to say on a websocket, or None to refuse it."""
+        """Return the messages of a websocket, or None to refuse it."""
         ...
 
 
 class Broken(Exception):
-    """The connection is to break now."""
+    """The connection must be broken now."""
 
 
 @attrs.frozen
@@ -76,8 +76,8 @@ class Heard:
     Attributes:
         method: ``"WS"`` for a websocket.
         target: Path and query.
-        status: Of the reply; None where the connection breaks. 101 for a websocket.
-        refusal: Why it was refused, if it was: what came, and what was expected.
+        status: The status of the reply; None if the connection breaks. 101 for a websocket.
+        refusal: The reason if it was refused: the request, and the expected one.
     """
 
     method: str
@@ -90,7 +90,7 @@ ALLOWED = {"access-control-allow-methods": "DELETE, GET, HEAD, OPTIONS, PATCH, P
 
 
 def allow_origin(origin: str | None) -> dict[str, str]:
-    """Return the headers that let the page of another origin read a reply; none for who is no page."""
+    """Return the headers that let the page of another origin read a reply; none for other clients."""
     if origin is None:
         return {}
     return {"access-control-allow-origin": origin, "access-control-allow-credentials": "true"}
@@ -101,10 +101,10 @@ def _ignore(_: Heard) -> None:
 
 
 class Player:
-    """What every host does: waits, paces, and stops when it is told to.
+    """The timing for every host: it waits, paces, and stops on request.
 
     Args:
-        script: What to play.
+        script: The script to play.
         speed: 1.0 keeps the recorded pace, 2.0 is twice as fast, 0 does not wait at all.
         log: Called with each request, from the thread of its connection.
     """
@@ -118,7 +118,7 @@ class Player:
         self._connections: set[socket.socket] = set()
 
     def request(self, method: str, target: str, body: bytes, cookie: str = "") -> Reply:
-        """Return the reply to a request, and let whatever waited for it go on."""
+        """Return the reply to a request, and wake the parts that waited for it."""
         with self._changed:
             reply = self._script.request(method, target, body, cookie)
             self._changed.notify_all()
@@ -126,7 +126,7 @@ class Player:
         return reply
 
     def websocket(self, target: str) -> Talk | None:
-        """Return what to say on a websocket."""
+        """Return the messages of a websocket."""
         with self._changed:
             talk = self._script.websocket(target)
         status = 403 if talk is None else talk.refusal or 101
@@ -134,7 +134,7 @@ class Player:
         return talk
 
     def text_received(self, talk: Talk, text: str, target: str = "") -> bool:
-        """Pass a client's text on a websocket to its script; return whether the script goes on."""
+        """Pass a client's text on a websocket to its script; return whether the script continues."""
         with self._changed:
             refusal = talk.text_received(text)
         if refusal:
@@ -142,10 +142,10 @@ class Player:
         return not refusal
 
     def parts(self, reply: Reply, connection: socket.socket) -> Iterator[bytes]:
-        """Yield the parts of a reply when their time has come.
+        """Yield the parts of a reply at their times.
 
         Raises:
-            Broken: The reply is to end without its end.
+            Broken: The reply must break off.
         """
         patient = True
         for part in reply.parts:
@@ -159,7 +159,7 @@ class Player:
             self.hold(connection)
 
     def pause(self, seconds: float) -> None:
-        """Wait as long as the recorded pace and the speed say."""
+        """Wait according to the recorded pace and the speed."""
         if self._speed > 0 and seconds > 0:
             self._wait(lambda: False, seconds / self._speed)
         if self._stopped:
@@ -178,23 +178,23 @@ class Player:
             return self._changed.wait_for(lambda: ready() or self._stopped, seconds)
 
     def hold(self, connection: socket.socket) -> None:
-        """Wait until the client goes, or the server stops."""
+        """Wait until the client disconnects, or the server stops."""
         with suppress(OSError):
             while connection.recv(4096):
                 pass
 
     def connection_opened(self, connection: socket.socket) -> None:
-        """Remember a connection, to break it when the server stops."""
+        """Register a connection, to break it when the server stops."""
         with self._changed:
             self._connections.add(connection)
 
     def connection_closed(self, connection: socket.socket) -> None:
-        """Forget a connection."""
+        """Remove a registered connection."""
         with self._changed:
             self._connections.discard(connection)
 
     def stop(self) -> None:
-        """Wake whatever waits, and break every connection."""
+        """Wake all waiting threads, and break every connection."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

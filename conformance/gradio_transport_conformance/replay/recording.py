@@ -23,7 +23,7 @@ class Part:
 
     Attributes:
         delay: Seconds to wait before it, as recorded.
-        after: Numbers of the session's requests that must have come before.
+        after: Numbers of the session's requests that must arrive before.
     """
 
     delay: float
@@ -37,10 +37,10 @@ class RecordedRequest:
 
     Attributes:
         number: Its place among the requests of its session.
-        status: None where no reply came: the connection broke.
-        files: Names and sizes of the files of an upload, whose content no trace has.
-        ending: How the reply ended; None where the trace does not say, because the client dropped it.
-        stream: Whether the reply came in parts.
+        status: None if there was no reply: the connection broke.
+        files: Names and sizes of the files of an upload; a trace does not have their content.
+        ending: How the reply ended; None if the trace does not say, because the client dropped it.
+        stream: Whether the reply arrived in parts.
     """
 
     number: int
@@ -104,7 +104,7 @@ class Recording:
 
     Attributes:
         base: The address of the app when it was recorded.
-        shown: The address that the app gave as its own: that of the proxy which recorded it, or empty.
+        shown: The address that the app sent as its own: that of the recording proxy, or empty.
         sessions: The sessions by number; 0 is the discovery.
     """
 
@@ -151,9 +151,9 @@ class Recording:
 
     def _take_reply_frame(self, session: RecordedSession, request: RecordedRequest, frame: Frame) -> None:
         payload = frame.payload
-        # A part comes some time after the part before it, or after the request that caused it.
+        # A part is sent some time after the part before it, or after the request that caused it.
         delay = max(0.0, frame.t - max(self._last.get(frame.session, 0.0), request.t))
-        # What belongs to no session (a file, a heartbeat) waits for nothing but its own request.
+        # A request of no session (a file, a heartbeat) waits only for itself.
         after = frozenset(range(len(session.requests)) if frame.session else ())
         if frame.kind is Kind.RESPONSE:
             request.status, request.headers = payload["status"], payload.get("headers", {})

@@ -13,7 +13,7 @@ from .recording import Part
 _OWN_HEADERS = frozenset(
     {"connection", "content-encoding", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
 )
-"""Headers of replies that the host makes itself."""
+"""Headers of replies that the host sets itself."""
 
 Names: TypeAlias = Mapping[str, str]
 """Recorded session hashes and address -> those of the client that is served."""
@@ -22,11 +22,11 @@ Names: TypeAlias = Mapping[str, str]
 REDACTED = "REDACTED"
 
 COOKIE = "access-token-unsecure=recorded"
-"""What a login gives: the recorded cookies were redacted."""
+"""The cookie of a login: the recorded cookies were redacted."""
 
 
 def rename_headers(headers: Mapping[str, str], names: Names) -> dict[str, str]:
-    """Return the headers to send: without those that the host makes, with a cookie for those redacted."""
+    """Return the headers to send: without those that the host sets, with a cookie for the redacted ones."""
     minted = {
         name: f"{COOKIE}; HttpOnly; Path=/; SameSite=lax"
         for name, value in headers.items()
@@ -47,7 +47,7 @@ def rename_bytes(data: bytes, names: Names) -> bytes:
 
 
 def rename_parts(parts: Sequence[Part], names: Names) -> list[Part]:
-    """Return the parts of a reply with other names; one that is cut in two goes with the latter part."""
+    """Return the parts of a reply with the names replaced; a name that is split goes with the latter part."""
     renamed: list[Part] = []
     held = b""
     for number, part in enumerate(parts):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The script of a trace that is played as a server: a request in, a recorded reply out. Pure, no I/O.
 
-A trace knows the session hashes and the port of its day; clients bring their own.  A hash that is new takes
-the part of a recorded session, and everything that is said to it carries its own hash and our address.  And
-what a server said after a second call had come must not be said before it has come again: each part of a
-stream waits for the requests that were recorded before it.
+A trace has the session hashes and the port of its recording; clients have their own.  A new hash is mapped to
+a recorded session, and the replies to it contain its own hash and this server's address.  Messages that were
+recorded after a second call must not be sent before that call is made again: each part of a stream waits for
+the requests that were recorded before it.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from .recording import Hear, Part, RecordedRequest, RecordedSession, RecordedSoc
 from .renaming import COOKIE, Names, rename_bytes, rename_headers, rename_parts
 
 _SAME_BODY = 3
-"""How alike a request is to one with the same body."""
+"""The similarity of a request to one with the same body."""
 
 _SAME_CALL = 2
-"""How alike it is to one that calls the same function with the same data."""
+"""The similarity to one that calls the same function with the same data."""
 
 _SOCKET_HASHES = ("session_hash", "hash")
-"""What websockets call the session hash. To a polling client ``hash`` is the name of a job."""
+"""Names of the session hash on websockets. For a polling client, ``hash`` is the name of a job."""
 
 
 @attrs.frozen
 class Reply:
-    """What to answer, in the names of the client.
+    """A reply, with the client's own session hash and address.
 
     Attributes:
-        status: None to break the connection without an answer.
-        ending: None to keep it open until the client goes.
-        ready: Whether everything that a part waits for has come, or was given up.
-        overtaken: Whether, for each request that a part waits for, a later one of its path has come.
-        give_up: Wait no more for what was overtaken.
-        refusal: Why a request that was not recorded is refused, if it is one.
+        status: None to break the connection without a reply.
+        ending: None to keep it open until the client disconnects.
+        ready: Whether all requests that a part waits for have arrived, or are no longer expected.
+        overtaken: Whether, for each request that a part waits for, a later one of its path has arrived.
+        give_up: Stop waiting for overtaken requests.
+        refusal: The reason if the request is refused because it was not recorded.
     """
 
     status: int | None
@@ -66,19 +66,19 @@ class _Run:
     given_up: set[int] = attrs.field(factory=set[int])
 
     def follows_heard(self, recorded: RecordedRequest) -> bool:
-        """Return whether the request before one has come, as before the stream of a call its join."""
+        """Return whether the preceding request has arrived, such as the join before the stream of a call."""
         return recorded.number == 0 or recorded.number - 1 in self.heard
 
     def is_ready(self, part: Part) -> bool:
-        """Return whether the requests have come that a part waits for, or were given up."""
+        """Return whether the requests that a part waits for have arrived, or are no longer expected."""
         return not self._missing(part)
 
     def is_overtaken(self, part: Part) -> bool:
-        """Return whether those that have not come were overtaken by others of their path."""
+        """Return whether the missing requests were overtaken by others of their path."""
         return all(self._is_overtaken(number) for number in self._missing(part))
 
     def give_up(self, part: Part) -> None:
-        """Wait no more for those that have not come."""
+        """Stop waiting for the missing requests."""
         self.given_up |= self._missing(part)
 
     def _missing(self, part: Part) -> set[int]:
@@ -94,16 +94,16 @@ class _Run:
 
 
 class ReplayScript:
-    """Answers requests with what was recorded. Pure and not thread-safe: a host has a lock.
+    """Answers requests with the recorded replies. Pure and not thread-safe: a host has a lock.
 
-    Requests of one method and path are answered in the recorded order, but one whose body equals the
-    recorded one goes first.  A session that asks for more than was recorded begins again.
+    Requests of one method and path are answered in the recorded order; a request whose body equals the
+    recorded one is preferred.  A session that sends more requests than recorded starts again from the first.
 
     Args:
-        trace: What was recorded.
-        base: The address that clients know; replaces the recorded one.
-        strict: Answer a request that was not recorded as it is, its body included, with status 500 and a text
-            that names the next one that was. Nothing begins again then, but for the discovery.
+        trace: The recording.
+        base: The address that clients use; replaces the recorded one.
+        strict: Answer a request that differs from the recorded ones, also in its body, with status 500 and a
+            text that names the next recorded one. Then only the discovery may be repeated.
     """
 
     def __init__(self, trace: Trace, base: str = "", *, strict: bool = False) -> None:
@@ -121,9 +121,9 @@ class ReplayScript:
         self._logged_in = False
 
     def request(self, method: str, target: str, body: bytes = b"", cookie: str = "") -> Reply:
-        """Return the reply to a request; 404 where nothing like it was recorded.
+        """Return the reply to a request; 404 if no similar one was recorded.
 
-        The cookie decides where the recorded server refused a request first, and answered it after a login.
+        If the recorded server first refused a request, and answered it after a login, the cookie decides.
         """
         parts = urlsplit(target)
         self._logged_in = COOKIE in cookie
@@ -147,7 +147,7 @@ class ReplayScript:
         )
 
     def websocket(self, target: str) -> WebSocketScript | None:
-        """Return what to say on a websocket, or None where none was recorded."""
+        """Return the script of a websocket, or None if none was recorded."""
         path = unquote(urlsplit(target).path)
         alike = [one for one in self._sockets if one.path == path]
         if not alike:
@@ -167,7 +167,7 @@ class ReplayScript:
         alike = [one for one in every if asked.has_same_path(one, self._aliases)]
         statuses = {one.status for one in alike}
         if 401 in statuses and statuses != {401}:
-            # Which one it is does not depend on the order, but on whether the client has logged in.
+            # The reply does not depend on the order, but on whether the client has logged in.
             alike = [one for one in alike if (one.status != 401) is self._logged_in]
         if alike and all(one.number in self._discovery.heard for one in alike):
             self._discovery.heard -= {one.number for one in alike}
@@ -205,7 +205,7 @@ class ReplayScript:
         return body.replace(self.base.encode(), self._shown_base.encode()) if self.base else body
 
     def _describe_expected(self, run: _Run | None) -> str:
-        """Return the next request that was recorded, of a session that has begun if there is one."""
+        """Return the next recorded request, of a session that has started if there is one."""
         begun = [run, *reversed(self._runs)] if run is not None else list(reversed(self._runs))
         fresh = [_Run(one) for one in self._sessions if not _count([each.session for each in begun], one)]
         for one in (*begun, *fresh):
@@ -240,7 +240,7 @@ class _ClientRequest:
         return f"{self._method} {self._path}{self._said}"
 
     def has_same_path(self, recorded: RecordedRequest, aliases: Sequence[str] = ()) -> bool:
-        """Return whether it has the recorded path, but for a session hash at its end, as of heartbeats."""
+        """Return whether it has the recorded path, ignoring a session hash at its end, as in heartbeats."""
         if self._method != recorded.method:
             return False
         start, _, last = recorded.path.rpartition("/")
@@ -249,7 +249,7 @@ class _ClientRequest:
         return self._path == recorded.path
 
     def may_belong_to(self, session_hash: str | None) -> bool:
-        """Return whether it may be of a session; some protocols number their calls in the hash."""
+        """Return whether it may belong to a session; some protocols number their calls in the hash."""
         mine = self.session_hash
         return mine is None or mine == session_hash or mine.startswith(f"{session_hash}-")
 
@@ -258,14 +258,14 @@ class _ClientRequest:
         return self._said.similarity(_RequestContent(recorded.query, recorded.body or b""))
 
     def session_hash_like(self, recorded: RecordedRequest, alias: str) -> str | None:
-        """Return the session hash without what the recorded one has after its session's."""
+        """Return the session hash without the suffix that the recorded one has."""
         theirs = _RequestContent(recorded.query, recorded.body or b"").session_hash
         number = theirs.removeprefix(alias) if theirs and alias else ""
         return self.session_hash.removesuffix(number) if self.session_hash else None
 
 
 class _RequestContent:
-    """What a request says in its query and its body, or a text on a websocket."""
+    """The content of a request in its query and body, or of a text on a websocket."""
 
     def __init__(self, query: str, body: bytes, hashes: Sequence[str] = ("session_hash",)) -> None:
         self._query = query
@@ -280,7 +280,7 @@ class _RequestContent:
 
     @property
     def has_data(self) -> bool:
-        """Whether it says with what a function is called."""
+        """Whether it has the arguments of a call."""
         return "data" in self._value
 
     def similarity(self, recorded: _RequestContent) -> int:
@@ -314,7 +314,7 @@ def _object(body: bytes | str) -> dict[str, Any]:
 
 
 class WebSocketScript:
-    """One websocket being played. Which recorded one it is shows when the client names its function."""
+    """One websocket being played. The recorded one is chosen when the client names its function."""
 
     def __init__(
         self,
@@ -356,7 +356,7 @@ class WebSocketScript:
         return Say(step.delay, rename_bytes(step.text.encode("utf-8", "replace"), names).decode())
 
     def text_received(self, text: str) -> str:
-        """Take the text that a `Hear` waited for; return why it is refused, if it is."""
+        """Accept the text that a `Hear` waited for; return the reason if it is refused."""
         said = _RequestContent("", text.encode("utf-8", "replace"), _SOCKET_HASHES)
         self._session_hash = said.session_hash or self._session_hash
         here = self._place - 1
@@ -373,7 +373,7 @@ class WebSocketScript:
         return f"{str(said).strip()} was not recorded here. Expected: {str(expected).strip()}."
 
     def _may_take(self, recorded: RecordedSocket) -> bool:
-        """Return whether a recorded socket is free, or held by one that can as well have this one's."""
+        """Return whether a recorded socket is free, or its user can be given this one's instead."""
         holder = self._used.get(id(recorded))
         if holder is None:
             return True

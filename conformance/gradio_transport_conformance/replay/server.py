@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a trace as a server: what a real Gradio said then, it says again to any client.
+"""Plays a trace as a server: any client receives the recorded replies of a real Gradio.
 
-`serve` needs the standard library only, and simple-websocket for websockets;
-`gradio_transport_conformance.httpserver` plays on a server of pytest-httpserver.  Both are thin: what to say
-is decided by a `Script`, and when by a `Player`.
+`serve` needs only the standard library, and simple-websocket for websockets;
+`gradio_transport_conformance.httpserver` plays on a server of pytest-httpserver.  Both are thin: a `Script`
+decides the replies, and a `Player` their times.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ class Served:
     """A server that plays a trace.
 
     Attributes:
-        url: Where it is.
+        url: Its URL.
     """
 
     url: str
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # so that closing waits for them: their connections have been broken before
+    daemon_threads = False  # so that closing waits for them; their connections have already been broken
     block_on_close = True
     player: Player
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that go away are what traces are full of."""
+        """Ignore the error: clients that disconnect are normal in traces."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else each part of a stream waits until the client confirms the last
+    disable_nagle_algorithm = True  # otherwise each part of a stream waits until the client confirms the last
     server: _Server  # pyright: ignore[reportIncompatibleVariableOverride] - it is the one that made us
 
     def setup(self) -> None:
@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def _allow(self) -> None:
-        """Let the page of any origin ask."""
+        """Allow requests from pages of any origin."""
         self.send_response(200)
         asked = self.headers.get("access-control-request-headers", "*")
         for name, value in {
@@ -160,21 +160,21 @@ def serve(
     """Play a trace as a server on the loopback.
 
     Args:
-        trace: What to play, or the path of its file; or a script of another kind.
-        speed: 1.0 keeps the recorded pace, 2.0 is twice as fast, 0 (the default) does not wait at all.
-        port: Where; 0 takes any free one.
-        strict: Answer whatever differs from the recording with status 500, and what was expected.
+        trace: The trace to play, or the path of its file; or a script of another kind.
+        speed: 1.0 keeps the recorded pace, 2.0 is twice as fast, 0 (the default) does not wait.
+        port: The port; 0 chooses a free one.
+        strict: Answer a request that differs from the recording with status 500, and the expected request.
         log: Called with each request, from the thread of its connection.
 
     Raises:
-        TraceError: The file is no trace.
+        TraceError: The file is not a trace.
         OSError: The port is in use.
     """
     script = _script(trace, strict=strict)
     with _Server(("127.0.0.1", port), _Handler) as server:
         script.base = f"http://127.0.0.1:{server.server_port}"
         server.player = Player(script, speed, log)
-        # The interval is how long closing takes at most.
+        # The interval is the maximum duration of closing.
         arguments = {"poll_interval": 0.02}
         thread = threading.Thread(target=server.serve_forever, kwargs=arguments, daemon=True)
         thread.start()

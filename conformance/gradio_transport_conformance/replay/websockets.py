@@ -19,19 +19,19 @@ except ImportError as error:
     ) from None
 
 _CLOSE_SECONDS = 2.0
-"""How long the client may take to answer a close frame."""
+"""Seconds that the client has to answer a close frame."""
 
 _REFUSED = 1008
-"""Close code for a client that violates a policy: in strict mode, that of doing as was recorded."""
+"""Close code for a policy violation: in strict mode, a text that differs from the recorded one."""
 
 
 def play_websocket(player: Player, talk: Talk, environ: dict[str, Any], target: str) -> None:
     """Answer a handshake, and play a websocket up to its end.
 
     Args:
-        player: What waits and paces.
-        talk: What to say.
-        environ: The handshake, as WSGI has it; ``werkzeug.socket`` is the connection.
+        player: Waits and paces.
+        talk: The messages.
+        environ: The handshake, as a WSGI environment; ``werkzeug.socket`` is the connection.
         target: Path and query of the handshake.
     """
     server = WebSocketServer.accept(environ)
@@ -43,7 +43,7 @@ def play_websocket(player: Player, talk: Talk, environ: dict[str, Any], target: 
 
 
 def _converse(server: WebSocketServer, player: Player, talk: Talk, target: str) -> bool:
-    """Play a websocket up to its end; return whether the client did as recorded."""
+    """Play a websocket up to its end; return whether the client sent the recorded texts."""
     while True:
         match talk.next():
             case Say(delay=delay, text=text):
@@ -63,7 +63,7 @@ def _end(server: WebSocketServer, talk: Talk) -> None:
         # Its thread ends with the client's answer; until then the socket must not be shut down.
         cast("Any", server.thread).join(_CLOSE_SECONDS)
     else:
-        server.receive()  # until the client goes
+        server.receive()  # until the client disconnects
 
 
 __all__ = ["play_websocket"]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the suite: what is played (`selection`), by what (`clients`, `faces`, `adapters`), and the results."""
+"""Runs the suite: the cells (`selection`), the players (`clients`, `faces`, `adapters`), the results."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Grades an adapter in process: every trace of its protocol is replayed to it, however the bytes are cut."""
+"""Grades an adapter in process: every trace of its protocol is replayed to it, split in many ways."""
 
 from __future__ import annotations
 
@@ -34,18 +34,20 @@ from .selection import CaseCell, FaultCell, TraceCell
 
 
 class AdapterNotFound(ValueError):
-    """A text of the caller names no adapter. The message says why."""
+    """A text of the caller is not the name of an adapter. The message gives the reason."""
 
 
 def load_adapter(name: str) -> Adapter:
     """Return the adapter that a text names: ``my_package:MyAdapter``.
 
     Raises:
-        AdapterNotFound: It cannot be imported, or is no adapter.
+        AdapterNotFound: It cannot be imported, or is not an adapter.
     """
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
-        raise AdapterNotFound(f"{name!r} is no adapter. Give a module and a class, as my_package:MyAdapter.")
+        raise AdapterNotFound(
+            f"{name!r} is not an adapter. Pass a module and a class, such as my_package:MyAdapter."
+        )
     if "" not in sys.path:
         sys.path.insert(0, "")  # as `python -m` does: the adapter of the folder the caller works in
     try:
@@ -54,7 +56,7 @@ def load_adapter(name: str) -> Adapter:
         raise AdapterNotFound(f"{name} cannot be imported: {error}") from error
     adapter = found() if isinstance(found, type) else found
     if not isinstance(adapter, Adapter):
-        raise AdapterNotFound(f"{name} is no subclass of gradio_transport.adapter.Adapter.")
+        raise AdapterNotFound(f"{name} is not a subclass of gradio_transport.adapter.Adapter.")
     return adapter
 
 
@@ -62,8 +64,8 @@ class AdapterPlayer:
     """Replays traces to an adapter.
 
     Args:
-        adapter: What is graded. It takes the place of the installed one of its name.
-        seed: Of the random chunks.
+        adapter: The adapter to grade. It replaces the installed one of its name.
+        seed: The seed of the random chunks.
     """
 
     def __init__(self, adapter: Adapter, *, seed: int = 0) -> None:
@@ -74,7 +76,7 @@ class AdapterPlayer:
 
     @property
     def identity(self) -> Identity:
-        """The class, and the protocol that it is for."""
+        """The class, and its protocol."""
         kind = type(self._adapter)
         return Identity(
             name=f"{kind.__module__}:{kind.__qualname__} ({self._adapter.name})",
@@ -82,10 +84,10 @@ class AdapterPlayer:
         )
 
     def close(self) -> None:
-        """Nothing is held between two cells."""
+        """Do nothing: no resources are held between two cells."""
 
     def play_case(self, cell: CaseCell) -> CellResult:
-        """Replay the recording of a case, if its calls went by the adapter."""
+        """Replay the recording of a case, if its calls used the adapter."""
         trace = read_trace(shipped_trace(cell.name))
         spoken = _spoken(trace)
         if self._adapter.name not in spoken:
@@ -99,7 +101,7 @@ class AdapterPlayer:
         return case_result(cell, reached[0], reason=reached[1], seconds=seconds)
 
     def play_trace(self, cell: TraceCell) -> CellResult:
-        """Replay a trace of the caller's own."""
+        """Replay the caller's own trace."""
         began = time.monotonic()
         try:
             trace = read_trace(cell.path)
@@ -125,7 +127,7 @@ class AdapterPlayer:
         )
 
     def _check(self, trace: Trace) -> tuple[list[str], tuple[Grade, str]]:
-        """Return what is wrong with the replays, and the grade of the case with its reason."""
+        """Return the problems of the replays, and the grade of the case with its reason."""
         registry = self._registry
         try:
             result, problems = replay_as_recorded(trace, registry=registry)
@@ -140,7 +142,7 @@ class AdapterPlayer:
         return problems, (graded.grade, graded.reason)
 
     def play_fault(self, cell: FaultCell) -> CellResult:
-        """Play a fault over a socket, if it strikes calls of the adapter."""
+        """Play a fault over a socket, if it affects calls of the adapter."""
         if cell.cell.protocol.adapter != self._adapter.name:
             reason = f"it is a fault of {cell.cell.protocol.adapter}"
             return fault_result(cell, [], grade=Grade.UNSUPPORTED, reason=reason)

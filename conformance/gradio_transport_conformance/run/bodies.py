@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Long texts that traces repeat, such as the config of an app: each is kept once in the results of a run.
+"""Long texts that traces repeat, such as the config of an app: each is stored once in the results of a run.
 
-A trace is folded into parts: text as it is, and references to bodies.  A body is a string of JSON as it
-stands in the trace, so that joining the parts restores the trace to the character.  Replies name the address
-of the server, which is another in each cell: a body holds `ADDRESS` there, and a reference has the address.
+A trace is split into parts: plain text, and references to bodies.  A body is a JSON string exactly as in the
+trace, so that joining the parts restores the trace to the character.  Replies contain the address of the
+server, which differs in each cell: a body has `ADDRESS` there, and the reference has the address.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, TypeAlias, cast
 import attrs
 
 ADDRESS = "\0"
-"""Stands for the address in a body. JSON escapes this character, so that no string of a trace holds it."""
+"""Placeholder of the address in a body. JSON escapes this character, so no string of a trace contains it."""
 
 SHORTEST = 256
-"""Characters from which on a string is kept as a body."""
+"""The minimum length of a string that is stored as a body."""
 
 MOST_RESTORED = 1_000_000_000
-"""Characters of all traces of a file: a small file with many references could otherwise fill the memory."""
+"""Most characters of all traces of a file: a small file with many references could fill the memory."""
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _ADDRESS = re.compile(r"127\.0\.0\.1:\d{1,5}(?!\d)")
@@ -82,10 +82,10 @@ class Unfolding:
         """Return the trace that was folded into parts.
 
         Raises:
-            ValueError: A part is none, names no body of the file, or all traces are too long.
+            ValueError: A part is invalid, refers to an unknown body, or all traces are too long.
         """
         if not isinstance(parts, list):
-            raise ValueError("a trace is no list of parts")
+            raise ValueError("a trace is not a list of parts")
         texts: list[str] = []
         for part in cast("list[Any]", parts):
             texts.append(part if isinstance(part, str) else self._body(part))
@@ -98,10 +98,10 @@ class Unfolding:
         fields = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
         place, at = fields.get("body"), fields.get("at", "")
         if type(place) is not int or not 0 <= place < len(self._bodies) or not isinstance(at, str):
-            raise ValueError("a part of a trace names no body of the file")
+            raise ValueError("a part of a trace refers to a body that the file does not have")
         body = self._bodies[place]
         if not isinstance(body, str):
-            raise ValueError("a body is no text")
+            raise ValueError("a body is not a string")
         if body.count(ADDRESS) * len(at) > MOST_RESTORED:
             raise ValueError(f"its traffic has more than {MOST_RESTORED:,} characters")
         return body.replace(ADDRESS, at)

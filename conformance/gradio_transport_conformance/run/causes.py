@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Short causes for long reasons, so that a summary can group cells that fail alike."""
+"""Short causes for long reasons, so that a summary can group cells with the same kind of failure."""
 
 from __future__ import annotations
 

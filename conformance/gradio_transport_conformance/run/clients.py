@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Grades a black box: a driver, which is a program in any language."""
+"""Grades a client through its driver, which is a program in any language."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class ClientPlayer:
     """Plays cells to a driver.
 
     Args:
-        driver: The driver's program and its arguments, or the name of one that is shipped, such as
-            ``gradio_client==2.7.2``; or one that is there, which is closed with the player.
+        driver: The driver's program and its arguments, or the name of a shipped driver, such as
+            ``gradio_client==2.7.2``; or a driver object, which is closed with the player.
         mode: How recordings are served.
         record: Whether the traffic is recorded.
         deadline: Seconds that a step of a case may take.
-        grace: Seconds that a task may take longer than that, before the driver counts as hung.
+        grace: Seconds after the deadlines of a task until the driver counts as hung.
 
     Raises:
         DriverFailure: The driver does not start.
@@ -62,7 +62,7 @@ class ClientPlayer:
 
     @property
     def identity(self) -> Identity:
-        """What the driver says about itself."""
+        """The driver's description of itself."""
         return self._identity
 
     def close(self) -> None:
@@ -161,11 +161,12 @@ def _grade_case(
 
 
 def _shared_sessions(cell: CaseCell, answer: TaskAnswer, server: CaseServer) -> str | None:
-    """Return what is wrong if steps of several sessions named fewer session hashes than there are sessions.
+    """Return a problem if steps of several sessions used fewer session hashes than there are sessions.
 
-    Seen on the wire: what comes of such a call was never recorded, so it would only be off tape. A step whose
-    error the client may have made itself counts for none, since perhaps it was never sent. Nor does one that
-    was refused, unless for being off tape: a full queue of 3.x refuses before it asks for the session.
+    This is checked on the wire, because the outcome of such a call was never recorded and would only be off
+    tape. A step does not count if the client may have raised its error itself, because it may never have been
+    sent. Nor does a step that was refused, except for being off tape: a full queue of 3.x refuses a call
+    before it requests the session.
     """
     steps = [step for group in cell.case.steps_for(cell.version) for step in group]
     unnamed = ("usage", "cancelled") if server.off_tape else ("usage", "cancelled", "refused")
@@ -178,9 +179,9 @@ def _shared_sessions(cell: CaseCell, answer: TaskAnswer, server: CaseServer) -> 
 
 
 def _not_cancelled(cell: CaseCell, answer: TaskAnswer) -> str | None:
-    """Return what is wrong if a call was not cancelled that the task said to cancel.
+    """Return a problem if a call was not cancelled although the task required it.
 
-    No answer of a server decides that, so it is wrong although what comes without it was never recorded.
+    The replies of the server do not matter here, so the step is wrong and not off tape.
     """
     steps = [step for group in cell.case.steps_for(cell.version) for step in group]
     for step, one in zip(steps, answer.steps, strict=True):

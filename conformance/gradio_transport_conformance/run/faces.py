@@ -57,7 +57,7 @@ FACES: Mapping[str, Face] = {
 
 
 class FacePlayer:
-    """Plays cells to one of the interfaces.
+    """Plays cells with one of the interfaces.
 
     Args:
         name: One of `FACES`.
@@ -73,14 +73,14 @@ class FacePlayer:
 
     @property
     def identity(self) -> Identity:
-        """The library, and which interface it is."""
+        """The library, with the name of the interface."""
         return Identity(
             name=f"gradio-transport {distribution_version('gradio-transport')} ({self._name})",
             language=f"Python {platform.python_version()}",
         )
 
     def close(self) -> None:
-        """Nothing is held between two cells."""
+        """Do nothing: no resources are held between two cells."""
 
     def play_case(self, cell: CaseCell) -> CellResult:
         """Play a case."""
@@ -125,7 +125,7 @@ class FacePlayer:
         return anyio.run(run, backend=face.backend)
 
     def play_fault(self, cell: FaultCell) -> CellResult:
-        """Play a fault, graded in full: the class of the error, its status, whether to try again."""
+        """Play a fault, graded in full: the class of the error, its status, whether it may be retried."""
         began = time.monotonic()
         tape = Tape() if self._record else None
         problems = play_cell(cell.cell, CLIENTS[self._face.fault_client], tape)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cells of the fault bench as tasks of the driver protocol, and the grading of the answers.
 
-An answer names kinds of errors, which are coarser than those of this library: what counts is a value or an
-error where each is right, that an app's error is told from a failure on the way, and that the client notices
-by itself, not by a deadline.
+An answer names kinds of errors, which are coarser than those of this library.  The grade checks that the
+client returns a value or an error correctly, that it distinguishes an app's error from a failure of the
+transport, and that it detects the failure without a deadline.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ SILENT_SECONDS = 4.0
 """The deadline of a client whose server is silent."""
 
 PATIENT_SECONDS = 10.0
-"""The deadline where the server is not: an answer that comes by it comes too late."""
+"""The deadline if the server is not silent: an answer after it is too late."""
 
 HEAVY_SECONDS = 60.0
-"""The same for what is large."""
+"""The same for oversized data."""
 
 _NO_ANSWER = ("refused", "lost", "usage")
-"""Kinds that clients take for each other where no usable answer arrived."""
+"""Kinds that clients do not distinguish if no usable answer arrived."""
 
 
 @attrs.frozen
 class FaultServerAddress:
-    """Where a fault is served, and the certificate authority to trust there."""
+    """The URL of a fault's server, and the certificate authority to trust."""
 
     url: str
     authority: str | None
@@ -52,7 +52,7 @@ class FaultServerAddress:
 
 @contextmanager
 def serve_cell(cell: Cell, tape: Tape | None = None) -> Generator[FaultServerAddress, None, None]:
-    """Serve a cell on the loopback; a `tape` keeps the traffic."""
+    """Serve a cell on the loopback; a `tape` records the traffic."""
     with authority_file(cell) as authority, serve_fault(cell, tape=tape) as server:
         yield FaultServerAddress(make_challenge(cell, server.url).url, authority)
 
@@ -65,7 +65,7 @@ def why_not_a_task(cell: Cell) -> str | None:
 
 
 def fault_task(cell: Cell, url: str, authority: str | None) -> Task:
-    """Return a cell as a task: call function 0 with one text, or with a file where the upload is struck."""
+    """Return a cell as a task: call function 0 with one text, or with a file if the upload is faulty."""
     plain = TaskStep(endpoint="/count", fn_index=0, data=["x"])
     argument: Any = "x"
     if cell.phase == "upload":
@@ -81,7 +81,7 @@ def fault_task(cell: Cell, url: str, authority: str | None) -> Task:
         groups=[*[[plain]] * cell.fault.after, [*[plain] * (cell.fault.calls - 1), last]],
         deadline=_deadline(cell),
         credentials=(USER, PASSWORD) if cell.phase == "login" else None,
-        # What auto chooses is what the server says it speaks; these two it offers besides.
+        # With auto, clients use the protocol of the server's config; these two are offered in addition.
         protocol=cell.protocol.adapter if cell.protocol.kind in ("call", "chat") else "auto",
         limits=dict(cell.fault.limits),
         timeouts=_numbers(attrs.asdict(challenge.timeouts)),
@@ -100,7 +100,7 @@ def _numbers(values: dict[str, Any]) -> dict[str, float]:
 
 
 def grade_fault_answer(cell: Cell, answers: Sequence[StepAnswer]) -> list[str]:
-    """Return what is wrong with the answer to a cell; the last step counts."""
+    """Return the problems of the answer to a cell; the last step counts."""
     answer, expect = answers[-1], cell.expect
     wanted = "CancelledError" if expect.cancelled else expect.error
     if wanted is None:
@@ -118,14 +118,14 @@ def grade_fault_answer(cell: Cell, answers: Sequence[StepAnswer]) -> list[str]:
 
 
 def fault_trace(cell: Cell, tape: Tape | None) -> str | None:
-    """Return the traffic of a cell as a trace file; None where none was kept, or no request came."""
+    """Return the traffic of a cell as a trace file; None if none was kept, or no request was received."""
     if tape is None or not tape.frames:
         return None
     return trace_text(with_calls(Trace({"fault": cell.name}, tuple(tape.frames))))
 
 
 def _as_text(value: Any) -> Any:
-    """Return a value with the content of a file, as text, in the place of the file."""
+    """Return a value with the content of a file, as text, in place of the file."""
     if isinstance(value, list):
         return [_as_text(one) for one in cast("list[Any]", value)]
     if isinstance(value, dict) and "$file" in value:

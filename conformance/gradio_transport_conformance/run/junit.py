@@ -13,7 +13,7 @@ from .results import WORDS, CellResult, RunResults
 _SKIPPED = (Grade.UNSUPPORTED, Grade.CANNOT, Grade.OFF_TAPE, Grade.KNOWN_FAIL)
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML cannot hold, which drivers may write."""
+"""Characters that XML does not allow, but that drivers may write."""
 
 
 def write_junit(results: RunResults, path: Path) -> None:

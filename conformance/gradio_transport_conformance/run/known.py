@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of known failures: a run with them passes until one of them does, so that a list cannot rot."""
+"""Lists of known failures: a run fails if an entry passes, so that the list stays current."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class KnownFailure:
 
     Attributes:
         pattern: The name of a cell, or a pattern of names.
-        because: Why it fails.
-        line: Where the entry is in its file.
+        because: The reason why it fails.
+        line: The line of the entry in its file.
     """
 
     pattern: str
@@ -30,7 +30,7 @@ class KnownFailure:
     line: int
 
     def covers(self, name: str) -> bool:
-        """Return whether the entry is about a cell."""
+        """Return whether the entry matches a cell."""
         return name == self.pattern or fnmatchcase(name, self.pattern)
 
 
@@ -46,7 +46,7 @@ class KnownFailures:
     entries: Sequence[KnownFailure]
 
     def apply(self, results: Iterable[CellResult]) -> list[CellResult]:
-        """Return the results with known failures as such, and with those that pass as failures."""
+        """Return the results with known failures graded as such, and listed cells that pass as failures."""
         return [self._apply_to(one) for one in results]
 
     def _apply_to(self, result: CellResult) -> CellResult:
@@ -62,7 +62,7 @@ class KnownFailures:
         return result
 
     def find_unused(self, names: Iterable[str]) -> list[str]:
-        """Return a problem for each entry that is about none of the cells."""
+        """Return a problem for each entry that matches none of the cells."""
         known = list(names)
         return [
             f"{self.path}, line {entry.line}: no cell of this run is named {entry.pattern!r}"
@@ -74,7 +74,7 @@ class KnownFailures:
 def read_known_failures(path: Path) -> KnownFailures:
     """Return the list in a file.
 
-    Each line is the name of a cell, or a pattern such as ``6.*/queue_full``, and after `` #`` why it fails.
+    Each line is the name of a cell, or a pattern such as ``6.*/queue_full``, and after `` #`` the reason.
     Empty lines, and those that begin with ``#``, are skipped.
 
     Raises:

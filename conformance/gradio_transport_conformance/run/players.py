@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run needs of a player: something that plays cells and returns their results."""
+"""The interface of a player: it plays cells and returns their results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .tasks import describe_step, places, source_of
 
 @attrs.frozen(kw_only=True)
 class Identity:
-    """What is graded.
+    """The program that is graded.
 
     Attributes:
         name: Its name, with the version.
@@ -35,7 +35,7 @@ class Player(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """What is graded."""
+        """The program that is graded."""
         ...
 
     def play_case(self, cell: CaseCell) -> CellResult:
@@ -47,7 +47,7 @@ class Player(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Release the player's resources."""
         ...
 
 
@@ -73,7 +73,7 @@ def case_result(cell: CaseCell, grade: Grade, **fields: Any) -> CellResult:
 
 
 def fault_result(cell: FaultCell, problems: Sequence[str], **fields: Any) -> CellResult:
-    """Return the result of a fault, from what is wrong with it; `grade` overrides what follows from that."""
+    """Return the result of a fault from its problems; `grade` overrides the grade that follows from them."""
     found: Cell = cell.cell
     grade = fields.pop("grade", Grade.FAIL if problems else Grade.PASS)
     reason = fields.pop("reason", "; ".join(problems))
@@ -91,12 +91,12 @@ def fault_result(cell: FaultCell, problems: Sequence[str], **fields: Any) -> Cel
     )
 
 
-SEVERAL_APPS = "the recording is of several apps, of which one is served"
+SEVERAL_APPS = "the recording has several apps, of which only one can be served"
 """Why the bytes of some cases of Gradio 2.x cannot be served."""
 
 
 def can_serve(cell: CaseCell, mode: ServeMode) -> bool:
-    """Return whether the recording of a case can be served in a mode."""
+    """Return whether the recording of a case can be served in a given mode."""
     return mode is ServeMode.MESSAGES or len(places(cell.version, cell.case.name).sources) <= 1
 
 

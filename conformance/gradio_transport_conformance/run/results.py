@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results of a run, as data that reports are made of, and their JSON."""
+"""The results of a run, as data for reports, and their JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .bodies import BodyTable, Unfolding
 
 FORMAT = "gradio-transport-conformance-results"
 VERSION = 2
-"""Of the format. Version 1, which is read too, has each trace as one text, and no bodies."""
+"""The version of the format. Version 1, which can also be read, has each trace as one text, and no bodies."""
 
 WORDS: Mapping[Grade, str] = {
     Grade.PASS: "right",
@@ -26,28 +26,28 @@ WORDS: Mapping[Grade, str] = {
     Grade.CANNOT: "cannot",
     Grade.UNSUPPORTED: "unsupported",
 }
-"""What a summary calls the grades, in its order."""
+"""The names of the grades in a summary, in its order."""
 
 
 @attrs.frozen(kw_only=True)
 class CellResult:
-    """What came of one cell: a case on a version, or a fault in a phase of a protocol.
+    """The result of one cell: a case on a version, or a fault in a phase of a protocol.
 
     Attributes:
         name: Name of the cell: ``6.31.0/count``, or ``sse_v3 | join | 503 with json``.
         kind: ``case`` or ``fault``.
         row: The version, or the protocol of a fault.
         column: The case, or the fault and its phase.
-        cause: Why it is not right, in few words that other cells may share.
+        cause: Why it is not right, in a few words that other cells may share.
         reason: The same in full.
-        expected: What must come, one line for each step.
-        source: Where that is written, and why it is so.
-        task: What was asked; None: nothing was.
-        answer: What came, as the client showed it.
-        findings: What the server noticed about the client. They are not graded.
-        off_tape: Requests that the recording does not answer.
-        output: What a driver wrote beside the protocol.
-        seconds: How long it took.
+        expected: The expected result, one line for each step.
+        source: The file of the expectation, and the reason for it.
+        task: The task; None: none was sent.
+        answer: The client's answer.
+        findings: The server's observations of the client. They are not graded.
+        off_tape: Requests for which the recording has no reply.
+        output: The driver's output outside the protocol.
+        seconds: The duration.
         trace: The traffic, as a trace of the project's format, if it was recorded.
     """
 
@@ -74,15 +74,15 @@ class RunResults:
     """A run.
 
     Attributes:
-        client: Name and version of what was graded.
+        client: Name and version of the graded program.
         language: Its language, with the version.
-        way: How: ``client``, ``face`` or ``adapter``.
-        serve: ``bytes`` or ``messages``; empty where nothing was served.
+        way: How it was graded: ``client``, ``face`` or ``adapter``.
+        serve: ``bytes`` or ``messages``; empty if no recordings were served.
         kit: Version of the suite.
         started: When, in UTC, as ISO 8601.
         seconds: How long it took.
-        complete: Whether all that was planned was played.
-        problems: What is wrong with the run itself, such as entries of the known failures that fit nothing.
+        complete: Whether all planned cells were played.
+        problems: Problems of the run itself, such as entries of the known failures that match no cell.
     """
 
     client: str
@@ -98,18 +98,18 @@ class RunResults:
     problems: Sequence[str] = ()
 
     def counts(self) -> dict[Grade, int]:
-        """Return how many cells have each grade."""
+        """Return the number of cells with each grade."""
         counted = Counter(cell.grade for cell in self.cells)
         return {grade: counted[grade] for grade in WORDS}
 
     @property
     def is_right(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no cell is wrong and the run has no problems."""
         return not self.problems and not any(cell.grade is Grade.FAIL for cell in self.cells)
 
 
 def to_json(results: RunResults) -> dict[str, Any]:
-    """Return the results as a JSON object. What several traces say is in its ``bodies``, once."""
+    """Return the results as a JSON object. Texts that traces share are in its ``bodies``, once."""
     body: dict[str, Any] = attrs.asdict(results, value_serializer=lambda _, __, value: _plain(value))
     table = BodyTable()
     for cell in body["cells"]:
@@ -132,12 +132,12 @@ def read_json(path: Path) -> RunResults:
     """Return the results in a file.
 
     Raises:
-        ValueError: It holds no results, or those of a later version.
+        ValueError: The file has no results, or those of a later version.
     """
     try:
         value: Any = json.loads(path.read_text("utf-8"))
         if value["format"] != FORMAT:
-            raise ValueError("its format is another")
+            raise ValueError("it has another format")
         version = value["version"]
         if version not in (1, VERSION):
             raise ValueError(f"its format has version {version!r:.40}, and this suite reads 1 to {VERSION}")
@@ -149,7 +149,7 @@ def read_json(path: Path) -> RunResults:
         rest["cells"] = cells
         return RunResults(**rest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} holds no results of a run: {error}") from None
+        raise ValueError(f"{path} does not contain the results of a run: {error}") from None
 
 
 def _read_cell(value: dict[str, Any], traces: Unfolding | None) -> CellResult:

@@ -20,7 +20,7 @@ from .selection import CaseCell, FaultCell, PlannedCell, TraceCell
 
 @runtime_checkable
 class TracePlayer(Protocol):
-    """A player that takes traces of the caller's own."""
+    """A player that accepts the caller's own traces."""
 
     def play_trace(self, cell: TraceCell) -> CellResult:
         """Play a trace."""
@@ -29,7 +29,7 @@ class TracePlayer(Protocol):
 
 @attrs.define(eq=False)
 class _Players:
-    """The players of a run; a worker takes one for each cell, so that there are as many as workers."""
+    """The players of a run; each worker takes one for a cell, so there are as many players as workers."""
 
     make: MakePlayer
     _idle: queue.LifoQueue[Player] = attrs.field(factory=lambda: queue.LifoQueue[Player]())
@@ -62,11 +62,11 @@ def run_plan(
     Args:
         plan: The cells.
         first: A player, which is closed at the end.
-        make: Makes one more for each further worker.
-        jobs: How many workers.
-        on_result: Called with each result as it comes, in the caller's thread.
+        make: Creates one more for each additional worker.
+        jobs: The number of workers.
+        on_result: Called with each result as it arrives, in the caller's thread.
 
-    Ctrl-C ends the run early: what is under way is waited for, and what is not begun is left out.
+    Ctrl-C ends the run early: cells in progress are completed, the others are left out.
     """
     players = _Players(make)
     players.give_back(first)
@@ -115,7 +115,7 @@ def _play_with(player: Player, cell: PlannedCell) -> CellResult:
         return player.play_fault(cell)
     if isinstance(player, TracePlayer):
         return player.play_trace(cell)
-    raise TypeError("only an adapter is graded by traces of your own")
+    raise TypeError("only an adapter can be graded by your own traces")
 
 
 def _failed(cell: PlannedCell, cause: str, reason: str) -> CellResult:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run plays: versions and cases, and cells of faults, chosen by their names."""
+"""The selection of a run: versions and cases, and cells of faults, chosen by their names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..traces import folder, versions
 
 
 class SelectionError(ValueError):
-    """Nothing is selected by a text of the caller. The message says what there is."""
+    """A text of the caller selects nothing. The message lists the choices."""
 
 
 @attrs.frozen
@@ -31,7 +31,7 @@ class CaseCell:
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """The name in reports."""
         return f"{self.version}/{self.case.name}"
 
 
@@ -43,19 +43,19 @@ class FaultCell:
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """The name in reports."""
         return self.cell.name
 
 
 @attrs.frozen
 class TraceCell:
-    """A trace of the caller's own."""
+    """One of the caller's own traces."""
 
     path: Path
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """The name in reports."""
         return f"{self.path.parent.name}/{self.path.stem}"
 
 
@@ -79,7 +79,9 @@ def select_versions(text: str) -> list[str]:
     for part in filter(None, (one.strip() for one in text.split(","))):
         first, dots, last = part.partition("..")
         if not all(re.fullmatch(r"\d+(\.\d+)*|", one) for one in (first, last)) or part == "..":
-            raise SelectionError(f"{part!r} is no version. Give one such as 6.31.0, or a range such as 4..6.")
+            raise SelectionError(
+                f"{part!r} is not a version. Pass one such as 6.31.0, or a range such as 4..6."
+            )
         found = [
             one
             for one in recorded
@@ -87,7 +89,9 @@ def select_versions(text: str) -> list[str]:
             if dots or _begins_with(one, first)
         ]
         if not found:
-            raise SelectionError(f"No version {part} was recorded; there are {', '.join(recorded)}.")
+            raise SelectionError(
+                f"Version {part} was not recorded. The recorded versions are {', '.join(recorded)}."
+            )
         chosen.update(found)
     return sorted(chosen, key=numbers)
 
@@ -116,21 +120,21 @@ def select_cases(text: str) -> list[Case]:
         found = found or {case.name for case in cases if case.group == pattern}
         if not found:
             near = did_you_mean(pattern, [case.name for case in cases])
-            advice = "`gradio-transport-conformance list` prints all."
+            advice = "`gradio-transport-conformance list` prints all cases."
             raise SelectionError(f"There is no case {pattern!r}.{near} {advice}")
         chosen |= found
     return [case for case in cases if case.name in chosen]
 
 
 def select_faults(patterns: Sequence[str]) -> list[Cell]:
-    """Return the cells of faults that any of the patterns fits, or ``all``.
+    """Return the cells of faults that match any of the patterns, or ``all``.
 
     Args:
         patterns: Of the cell's whole name (``sse_v3 | join | *``), of the fault (``503*``), or words that all
             must be its protocol, adapter, kind or phase: ``websocket join``.
 
     Raises:
-        SelectionError: A pattern fits none.
+        SelectionError: A pattern matches none.
     """
     cells = list(load_cells())
     chosen: dict[str, Cell] = {}
@@ -138,7 +142,7 @@ def select_faults(patterns: Sequence[str]) -> list[Cell]:
         found = [cell for cell in cells if pattern == "all" or _fits(cell, pattern)]
         if not found:
             near = did_you_mean(pattern, [cell.name for cell in cells])
-            advice = "`gradio-transport-conformance list --faults` prints all."
+            advice = "`gradio-transport-conformance list --faults` prints all faults."
             raise SelectionError(f"There is no fault {pattern!r}.{near} {advice}")
         chosen.update({cell.name: cell for cell in found})
     return list(chosen.values())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves one case of one version to a client, and remembers what the client asked that is off the tape."""
+"""Serves one case of one version to a client, and records the requests that are off tape."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ServeMode(enum.StrEnum):
     """How a recording is served.
 
     Attributes:
-        BYTES: As recorded, byte for byte: a client has to ask in the recorded order.
-        MESSAGES: Its messages, by a server that follows what the client asks.
+        BYTES: As recorded, byte for byte: a client must send its requests in the recorded order.
+        MESSAGES: Message by message, in the order of the client's requests.
     """
 
     BYTES = "bytes"
@@ -50,16 +50,16 @@ class CaseServer:
 
     @property
     def findings(self) -> list[str]:
-        """What it noticed about the client. Complete when the server has stopped."""
+        """Its findings about the client. Complete when the server has stopped."""
         return list(dict.fromkeys(self._findings()))
 
     @property
     def off_tape(self) -> list[str]:
-        """Requests that the recording does not answer. Complete when the server has stopped."""
+        """Requests for which the recording has no reply. Complete when the server has stopped."""
         return list(dict.fromkeys(self._off_tape()))
 
     def session_hashes(self) -> set[str]:
-        """Return the session hashes that the client named; none where the traffic is not kept."""
+        """Return the session hashes that the client used; none if the traffic is not kept."""
         trace = self._trace()
         found: set[str] = set()
         for frame in trace.frames if trace is not None else ():
@@ -78,7 +78,7 @@ _BESIDE_THE_CALL = re.compile(
     r"/?(index\.html|theme\.css|favicon.*|manifest\.json|robots\.txt|info|login_check|startup-events|app_id"
     r"|heartbeat/.*|reset|cancel|static/.*|assets/.*|custom_component/.*)?/?(\?.*)?"
 )
-"""Requests that a call does not depend on. Clients make them or do not."""
+"""Requests on which a call does not depend. They are optional for clients."""
 
 
 _SESSION_HASH = re.compile(r'session_hash"?\s*[=:]\s*"?([\w-]+)')
@@ -89,7 +89,7 @@ def _text(body: Any) -> str:
 
 
 def default_mode() -> ServeMode:
-    """Return how recordings are served to clients: by messages where the kit has that server."""
+    """Return how recordings are served to clients: by messages if the kit has that server."""
     found = importlib.util.find_spec("gradio_transport_conformance.reenact")
     return ServeMode.BYTES if found is None else ServeMode.MESSAGES
 
@@ -107,7 +107,7 @@ def serve_case(
     if mode is ServeMode.MESSAGES:
         from ..reenact import serve
 
-        shipped_trace(f"{version}/{case}")  # raises what says which there are
+        shipped_trace(f"{version}/{case}")  # raises an error that lists the choices
         with serve(version, [case], port=port) as served:
             yield CaseServer(
                 served.url,

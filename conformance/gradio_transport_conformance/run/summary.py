@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results of a run as text for people: counts by row, then what is wrong, grouped by cause."""
+"""The results of a run as text: counts by row, then the wrong cells, grouped by cause."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_REASON = 300
 
 
 def counts_line(cells: Sequence[CellResult]) -> str:
-    """Return how many cells have each grade: ``46 right, 8 wrong, 10 cannot``."""
+    """Return the number of cells with each grade: ``46 right, 8 wrong, 10 cannot``."""
     counted = {grade: sum(cell.grade is grade for cell in cells) for grade in WORDS}
     always = (Grade.PASS, Grade.FAIL)
     return ", ".join(
@@ -29,7 +29,7 @@ def summary(results: RunResults) -> str:
     lines = [_heading(results), "", *_table(results.cells)]
     for grade, title in (
         (Grade.FAIL, "Wrong"),
-        (Grade.OFF_TAPE, "Off tape (the recording does not say)"),
+        (Grade.OFF_TAPE, "Off tape (the recording has no reply)"),
         (Grade.CANNOT, "Cannot"),
         (Grade.KNOWN_FAIL, "Known failures"),
     ):
@@ -38,7 +38,7 @@ def summary(results: RunResults) -> str:
             lines += ["", f"{title}: {len(chosen)}", *_by_cause(chosen, with_reasons=grade is Grade.FAIL)]
     findings = _findings(results.cells)
     if findings:
-        lines += ["", "Noticed by the servers (not graded)", *findings]
+        lines += ["", "Findings of the servers (not graded)", *findings]
     if results.problems:
         lines += ["", *results.problems]
     if not results.complete:
@@ -89,7 +89,7 @@ def _by_cause(cells: Sequence[CellResult], *, with_reasons: bool) -> Iterator[st
         if with_reasons:
             yield f"        e.g. {_shorten(group[0].reason)}"
             if group[0].output:
-                yield f"        it wrote: {_shorten(group[0].output[-_LONGEST_REASON:])}"
+                yield f"        output: {_shorten(group[0].output[-_LONGEST_REASON:])}"
 
 
 def _cause(cell: CellResult) -> str:

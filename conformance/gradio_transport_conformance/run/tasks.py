@@ -23,7 +23,7 @@ from ..traces import shipped_trace
 
 @attrs.frozen
 class Place:
-    """Where an endpoint of the canonical app is, on the server of a recording."""
+    """The location of an endpoint of the canonical app, on the server of a recording."""
 
     url: str
     fn_index: int
@@ -33,7 +33,7 @@ class Place:
 
 @attrs.frozen
 class Places:
-    """Where all endpoints of a recording are.
+    """The locations of all endpoints of a recording.
 
     Attributes:
         sources: The addresses of the apps when they were recorded; before 3.0 there may be several.
@@ -43,14 +43,14 @@ class Places:
     sources: Sequence[str]
 
     def find(self, name: str, url: str, urls: Mapping[str, str]) -> Place:
-        """Return where an endpoint is now: at `urls`, by the address then, or else at `url`."""
+        """Return the current location of an endpoint: at `urls`, by its recorded address, or at `url`."""
         place = self.known.get(name, Place("", 0, name))
         return attrs.evolve(place, url=urls.get(place.url, url))
 
 
 @lru_cache(maxsize=64)
 def places(version: str, case: str) -> Places:
-    """Return where the endpoints of a case are in the recording of a version.
+    """Return the locations of the endpoints of a case in the recording of a version.
 
     Raises:
         LookupError: It was not recorded.
@@ -68,7 +68,7 @@ def places(version: str, case: str) -> Places:
 def _configured(trace: Trace) -> dict[str, int]:
     """Return the numbers of the named endpoints in the first config of a trace.
 
-    A call that this library refuses before anything is sent is in no trace, but other clients may send it.
+    If this library refuses a call before anything is sent, no trace has it, but other clients may send it.
     """
     for frame in trace.frames:
         body = frame.payload.get("body") if frame.kind is Kind.RESPONSE else None
@@ -107,7 +107,7 @@ def make_task(
     Args:
         case: The case.
         version: The version whose recording is served.
-        url: Where it is served.
+        url: The address at which it is served.
         urls: The addresses of all its apps, by the recorded ones.
         deadline: Seconds that each step may take.
 
@@ -132,7 +132,7 @@ def _task_step(step: Step, place: Place, url: str) -> TaskStep:
     named = step.endpoint or (f"/{place.api_name.removeprefix('/')}" if place.api_name else None)
     return TaskStep(
         endpoint=None if step.component else named,
-        # A name that differs from the canonical one is one that only the session has.
+        # A name that differs from the canonical one exists only in the session.
         fn_index=None if step.endpoint else place.fn_index,
         data=[_encode_files(one) for one in step.data],
         event_data=_encode_files(step.event_data),
@@ -154,7 +154,7 @@ def _cancel_after(step: Step) -> int | None:
 
 
 def _encode_files(value: Any) -> Any:
-    """Return a value with the files that a case describes by content."""
+    """Return a value with the files that a case describes by their content."""
     if isinstance(value, list):
         return [_encode_files(one) for one in cast("list[Any]", value)]
     if not isinstance(value, dict):
@@ -176,13 +176,13 @@ def _file(name: str, content: bytes) -> dict[str, Any]:
 
 
 def describe_call(step: Step) -> str:
-    """Return a call as people write it: ``/count(3)``."""
+    """Return a call in short notation: ``/count(3)``."""
     arguments = ", ".join(json.dumps(one, ensure_ascii=False) for one in step.data)
     return f"{step.endpoint or step.call}({arguments})"
 
 
 def describe_step(step: Step) -> str:
-    """Return what must come of a step, in one line."""
+    """Return the expected result of a step, in one line."""
     wanted: list[str] = []
     if step.cancel_after is not None:
         wanted.append(f"is cancelled after {step.cancel_after[1]} x {step.cancel_after[0]}")
@@ -211,7 +211,7 @@ def describe_step(step: Step) -> str:
     if step.events:
         wanted.append(f"shows {', '.join(step.events)} in this order")
     if step.adapter is not None:
-        wanted.append(f"goes by {step.adapter}")
+        wanted.append(f"uses {step.adapter}")
     if step.some_error is not None:
         wanted.append(f"one of the calls at once raises {step.some_error}")
     if step.quiet:
@@ -225,13 +225,13 @@ def _short(value: Any) -> str:
 
 
 def source_of(case: Case, version: str) -> str:
-    """Return where the expectation of a case is written, and why it is so for a version."""
+    """Return the file of a case's expectation, and the reason for it on a version."""
     unlike = next((one for one in case.unlike if one.covers(version)), None)
     known = case.known_failure(version)
     why = "".join(
         f". {text}"
         for text in (
-            f"Other than elsewhere, because {unlike.because}" if unlike else "",
+            f"Differs from other versions, because {unlike.because}" if unlike else "",
             f"Known failure of the server: {known.because}" if known else "",
         )
         if text

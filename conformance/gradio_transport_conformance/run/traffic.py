@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server heard and said, as a trace with the calls in it."""
+"""The traffic of a server, as a trace with its calls."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from gradio_transport.trace.traffic.inference import Inference
 
 
 def with_calls(trace: Trace) -> Trace:
-    """Return the frames that a server kept as those of sessions and calls, as a recording proxy finds them.
+    """Return the frames of a server as frames of sessions and calls, inferred as by a recording proxy.
 
-    It must not be redacted: the session hash tells which stream belongs to which call. A trace that has
-    sessions is returned as it is.
+    The frames must not be redacted: the session hash connects streams and calls. A trace that has sessions is
+    returned unchanged.
     """
     if any(frame.kind is Kind.SESSION for frame in trace.frames):
         return trace

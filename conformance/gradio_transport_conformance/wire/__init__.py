@@ -7,9 +7,9 @@ docs/wire/ shows them as tables. The files use these annotations besides the key
 - ``x-since``, ``x-until``: the first and the last Gradio version that has the message, field or form.
   ``"3.50"`` includes 3.50.2.
 - ``x-required``: every version that has the field sends it.
-- ``x-group``, ``x-from``, ``x-place``: the page of the message, who sends it, and in which request.
-- ``x-sources``, ``x-source``: the files of Gradio that the facts about a message or a field are from, as
-  ``tag:file``. The tag is that of the first release with the field that has a tag.
+- ``x-group``, ``x-from``, ``x-place``: the page of the message, its sender, and the request that carries it.
+- ``x-sources``, ``x-source``: the source files in Gradio for the facts about a message or a field, as
+  ``tag:file``. The tag is the first release that has the field and a tag.
 
 A field that is not described is an error. Objects with ``additionalProperties: true`` are the exception:
 configs, API info and the replies of chat servers.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the schemas of the wire, whole or as one Gradio version speaks."""
+"""Reads the schemas of the wire, whole or for one Gradio version."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def schema(name: str, gradio: str | None = None) -> Schema:
 
     Args:
         name: The message, as `names` has it.
-        gradio: A Gradio version, such as ``"4.44.1"``. The schema then has the fields of that version alone,
-            and requires those that it always sends. None: a message of any version fits.
+        gradio: A Gradio version, such as ``"4.44.1"``. The schema then has only the fields of that version,
+            and requires those that it always sends. None: the schema matches messages of all versions.
 
     Raises:
-        LookupError: There is no such message, or that version does not have it. The text lists what there is.
+        LookupError: There is no such message, or that version does not have it. The text lists the choices.
     """
     files = _files()
     if name not in files:
@@ -71,7 +71,7 @@ def shared() -> dict[str, Schema]:
 
 
 def version_range(part: Mapping[str, Any]) -> str:
-    """Return which Gradio versions have a message, a field or a form, in words; empty: all.
+    """Return the Gradio versions that have a message, a field or a form, in words; empty: all.
 
     Args:
         part: A schema, with or without ``x-since`` and ``x-until``.
@@ -104,7 +104,7 @@ def _is_in(part: Mapping[str, Any], version: tuple[int, ...]) -> bool:
 
 
 def _bundle(found: Schema, version: tuple[int, ...] | None) -> Schema:
-    """Return a copy that refers to no other file, for one version if there is one."""
+    """Return a copy without references to other files, for one version if one is given."""
     defs: dict[str, Schema] = {}
 
     def point_inside(part: Any) -> Any:
@@ -134,7 +134,7 @@ def _referred(target: str) -> Schema:
 
 
 def _of_version(part: Schema, version: tuple[int, ...]) -> Schema:
-    """Return a schema without what other versions have."""
+    """Return a schema without the parts of other versions."""
     kept = dict(part)
     if "properties" in part:
         there = {name: one for name, one in part["properties"].items() if _is_in(one, version)}

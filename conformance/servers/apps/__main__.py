@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serve variants of the canonical app, say so in one line of JSON, and stop when standard input ends.
+"""Serve variants of the canonical app, print a ready line of JSON, and stop when standard input ends.
 
-The ready line is the only thing on standard output, everything Gradio prints goes to standard error:
+The ready line is the only output on standard output. All output of Gradio goes to standard error:
 
     {"gradio": "6.31.0", "python": "3.11.7", "urls": {"canonical": "http://127.0.0.1:41397"},
      "scenarios": {"canonical": {"hello": {"url": "http://127.0.0.1:41397", "fn_index": 0,
@@ -28,7 +28,7 @@ from .versions import gradio_version, since
 
 
 class VariantUnavailable(Exception):
-    """This Gradio cannot serve that variant; the text says why."""
+    """This Gradio cannot serve that variant; the text gives the reason."""
 
 
 def _parse() -> argparse.Namespace:
@@ -44,7 +44,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _makers(variant: str) -> list[Callable[[], App]]:
-    """One maker for each app of `variant`; a big app is built where it is served, after the fork."""
+    """One factory for each app of `variant`; a big app is built in its own process, after the fork."""
     if variant not in VARIANTS:
         raise VariantUnavailable(f"{variant}: there are only {', '.join(VARIANTS)}")
     if since("3.0"):
@@ -101,7 +101,7 @@ def main() -> None:
     arguments = _parse()
     announce = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    # The forked apps are ended as a group, so this process must lead one, whoever started it.
+    # The forked apps are ended as a group, so this process must lead one.
     if os.getpgid(0) != os.getpid():
         os.setpgid(0, 0)
     line = _serve(arguments.variants, arguments.port, arguments.skip_unavailable)

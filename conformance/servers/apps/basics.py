@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Endpoints that return once: texts, numbers, state, errors, and the ways an endpoint can be exposed."""
+"""Endpoints that return once: texts, numbers, state, errors, and the ways to expose an endpoint."""
 
 import gradio as gr
 
@@ -15,7 +15,7 @@ def state() -> object:
 
 
 def add_core(endpoints: Endpoints) -> None:
-    """What every app has, whatever its variant: the first five positions."""
+    """The endpoints of every app in every variant: the first five positions."""
     endpoints.bind("hello", functions.hello, [gr.Textbox(label="name")], [gr.Textbox(label="greeting")])
     numbers = [gr.Number(label="a"), gr.Number(label="b")]
     endpoints.bind("add", functions.add, numbers, [gr.Number(label="sum")])

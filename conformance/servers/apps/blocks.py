@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The variants of the canonical app for Gradio 3.0 and newer: one Blocks with many endpoints each.
 
-Positions are part of the promise, because 3.0.2 has no endpoint names: `add_core` comes first in every
+Positions must not change, because 3.0.2 has no endpoint names: `add_core` comes first in every
 variant that has it, so hello, add, pair, remember and crash are functions 0 to 4.
 """
 

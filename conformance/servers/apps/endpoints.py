@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Binding a function to an endpoint, on every Gradio that has Blocks, and remembering where it ended up.
+"""Binds functions to endpoints, on every Gradio that has Blocks, and records their positions.
 
-Before 3.0.13 an endpoint has no name and is known by its position alone, and some listeners have a position
-but no name on any version. So positions are noted here while the app is being built, in the order of the
-`bind` calls, and checked against the finished config.
+Before 3.0.13 an endpoint has no name and is identified only by its position, and some listeners have a
+position but no name on any version. So positions are recorded here while the app is built, in the order of
+the `bind` calls, and checked against the finished config.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def has_default_limit() -> bool:
 
 
 class Endpoints:
-    """The endpoints of one app, in order; `scenarios` says where each one is."""
+    """The endpoints of one app, in order; `scenarios` has their positions."""
 
     def __init__(self, demo: Any, *, queued: bool = True, workers: int = 1) -> None:
         self.queued = queued
@@ -47,7 +47,7 @@ class Endpoints:
         visibility: str = "public",
         **options: Any,
     ) -> Any:
-        """Hang `function` on any listener of any component."""
+        """Bind `function` to any listener of any component."""
         named = named and since("3.0.13")
         if named:
             options["api_name"] = name
@@ -69,7 +69,7 @@ class Endpoints:
         self.scenarios[name] = {"adopted": api_name}
 
     def check(self, config: dict[str, Any]) -> None:
-        """Compare the positions with the app's config, and take over what only the config knows."""
+        """Compare the positions with the app's config, and copy the values that only the config has."""
         dependencies = config["dependencies"]
         for name, scenario in self.scenarios.items():
             adopted = scenario.pop("adopted", None)

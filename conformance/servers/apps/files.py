@@ -37,7 +37,7 @@ def _add_media(endpoints: Endpoints) -> None:
 
 
 def add_static(endpoints: Endpoints) -> None:
-    """A file of a directory that the server hands out as it is, without copying."""
+    """A file of a directory that the server serves directly, without copying."""
     if not hasattr(gr, "set_static_paths") or not since("4.20"):
         return
     directory = tempfile.mkdtemp(prefix="static-")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the endpoints run: plain functions that know nothing of Gradio, shared by every generation."""
+"""The functions of the endpoints: plain functions without Gradio, shared by all versions."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def crash(text: str) -> str:
 
 
 def large(characters: float) -> str:
-    """A text of the asked length: one message bigger than any read buffer."""
+    """A text of the requested length: one message bigger than any read buffer."""
     return ("0123456789" * (int(characters) // 10 + 1))[: int(characters)]
 
 
 def not_a_number() -> float:
-    """A NaN, which JSON cannot say and old servers say nevertheless."""
+    """A NaN, which JSON does not allow and old servers send nevertheless."""
     return float("nan")
 
 

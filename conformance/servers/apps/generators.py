@@ -21,7 +21,7 @@ def add_count(endpoints: Endpoints) -> None:
 
 
 def add_generators(endpoints: Endpoints) -> None:
-    """Everything that yields. Nothing before 3.3 does."""
+    """All generators. There are none before 3.3."""
     if not since("3.3"):
         return
     add_count(endpoints)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Endpoints that see or say more than the payload: requests, events of the page, toasts, streams, renders."""
+"""Endpoints with more than a payload: requests, events of the page, toasts, streams, renders."""
 
 from typing import Any, Callable
 
@@ -172,7 +172,7 @@ def add_cached(endpoints: Endpoints) -> None:
 
 
 def add_streaming_input(endpoints: Endpoints) -> None:
-    """A `.stream()` listener, fed with text: what its camera would send is beside the point of the wire."""
+    """A `.stream()` listener with text as input: the content does not matter for the protocol."""
     if not since("5.0"):
         return
 

@@ -63,7 +63,7 @@ def _remember() -> Scenario:
 
 
 def _scenarios() -> dict[str, Scenario]:
-    """All that a 2.x app can do, /hello first."""
+    """All scenarios of a 2.x app, /hello first."""
     pair_outputs = lambda: [gr.outputs.Textbox(label="upper"), gr.outputs.Textbox(label="length")]  # noqa: E731
     return {
         "hello": Scenario(functions.hello, _texts("name"), _text_output("greeting")),

@@ -41,7 +41,7 @@ def tone(seconds: float) -> str:
 
 
 def clip() -> str:
-    """A file that calls itself MP4 and stops after its type box: the wire carries it, nothing plays it."""
+    """A file with only the type box of an MP4: it can be transferred, but not played."""
     path = os.path.join(tempfile.mkdtemp(prefix="clip-"), "clip.mp4")
     with open(path, "wb") as file:
         file.write(b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom")
@@ -49,9 +49,9 @@ def clip() -> str:
 
 
 def path_and_name(file: Any) -> tuple:
-    """Where an input file lies and what it was called.
+    """The path of an input file and its original name.
 
-    To 3.x it is an open temporary file, later a path. Before 3.2 the given name is lost: what remains of it
+    To 3.x it is an open temporary file, later a path. Before 3.2 the original name is lost: the rest of it
     has random characters before its suffix.
     """
     path = getattr(file, "name", file)

@@ -3,8 +3,8 @@
 
     http://127.0.0.1:PROXY/behind/app/...  ->  http://127.0.0.1:SERVER/app/...
 
-The proxy strips its own path and does not tell the app: what the server believes to be its address is wrong,
-and a client has to go by the address that it was given.
+The proxy removes its own path and does not inform the app. So the address that the server sends is wrong,
+and a client must use the address that the user passed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ READ_BYTES = 65536
 
 
 def serve_mounted(demo: Any, port: int | None = None) -> str:
-    """Serve `demo` behind the proxy and return the URL that its callers are given."""
+    """Serve `demo` behind the proxy and return the URL for its callers."""
     import fastapi
     import uvicorn
 
@@ -73,21 +73,21 @@ def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
     while b"\r\n\r\n" not in received:
         chunk = client.recv(READ_BYTES)
         if not chunk:
-            raise OSError("the caller closed its connection before it had asked for anything")
+            raise OSError("the caller closed its connection before it sent a request")
         received += chunk
     head, separator, rest = received.partition(b"\r\n\r\n")
     return head + separator, rest
 
 
 def _rewritten(head: bytes) -> bytes:
-    """The head of a request as the server behind has to see it."""
+    """The head of a request as it is forwarded to the server."""
     head = re.sub(rb"^(\w+) " + PREFIX.encode(), rb"\1 ", head, count=1)
     host = re.search(rb"(?mi)^host: *(\S+)", head)
     more = b"X-Forwarded-Proto: http\r\n"
     if host is not None:
         more += b"X-Forwarded-Host: " + host.group(1) + b"\r\n"
     if not re.search(rb"(?mi)^upgrade:", head):
-        # One request for each connection: what follows it is not looked at.
+        # One request for each connection: later bytes are ignored.
         head = re.sub(rb"(?mi)^connection:[^\n]*\n", b"", head)
         more += b"Connection: close\r\n"
     return head[:-2] + more + b"\r\n"

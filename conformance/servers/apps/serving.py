@@ -39,7 +39,7 @@ class App:
 
 
 class LaunchFailed(Exception):
-    """An app did not come up; the text is its traceback."""
+    """An app did not start; the text is its traceback."""
 
 
 def free_port() -> int:
@@ -58,17 +58,17 @@ def launch_here(app: App, port: int | None) -> str:
         try:
             launched = app.launch(server_port=chosen, **options)
         except OSError:
-            # Somebody took the port between the probe and the launch.
+            # Another program took the port between the probe and the launch.
             if port or attempt == PORT_ATTEMPTS - 1:
                 raise
         else:
-            # An app that is mounted says its URL itself; `gr.Blocks.launch` returns a tuple.
+            # A mounted app returns its own URL; `gr.Blocks.launch` returns a tuple.
             return launched if isinstance(launched, str) else f"http://{HOST}:{chosen}"
     raise AssertionError("the loop above returns or raises")
 
 
 def _serve_forked(make: Callable[[], App], port: int | None, answer: int) -> None:
-    """The life of a forked process: launch, report through `answer`, serve until a signal comes."""
+    """The main function of a forked process: launch, report through `answer`, serve until a signal."""
     try:
         directory = tempfile.mkdtemp(prefix="app-")
         os.chdir(directory)
@@ -102,7 +102,7 @@ def _report(reader: int) -> dict[str, Any]:
     with os.fdopen(reader, "rb") as pipe:
         text = pipe.read()
     if not text:
-        raise LaunchFailed("the process of an app ended without a word")
+        raise LaunchFailed("the process of an app ended without a report")
     report = json.loads(text)
     if "error" in report:
         raise LaunchFailed(report["error"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What real Spaces are made of: image tools, examples, downloads, timers, listeners other than a click."""
+"""Features of real Spaces: image tools, examples, downloads, timers, listeners other than a click."""
 
 import inspect
 import os
@@ -15,7 +15,7 @@ from .versions import since
 
 
 def add_listeners(endpoints: Endpoints) -> None:
-    """Listeners other than a click: of the page, of a timer, of several components, and of nothing at all."""
+    """Listeners other than a click: of the page, of a timer, of several components, and without a trigger."""
     load, outputs = endpoints.demo.load, [gr.Textbox(label="loaded")]
     # Early versions of this listener take no name.
     named = "api_name" in inspect.signature(load).parameters
@@ -65,7 +65,7 @@ def _add_api(endpoints: Endpoints) -> None:
 
 
 def _add_name_twice(endpoints: Endpoints) -> None:
-    """Two listeners that want one name. The second gets a number behind it."""
+    """Two listeners with the same name. Gradio appends a number to the second."""
     endpoints.bind("twice", functions.direct, [gr.Textbox(label="text")], [gr.Textbox(label="first")])
     gr.Button("twice again").click(
         functions.anonymous, [gr.Textbox(label="text")], [gr.Textbox(label="second")], api_name="twice"
@@ -101,7 +101,7 @@ def add_download_button(endpoints: Endpoints) -> None:
 
 
 def add_examples(endpoints: Endpoints) -> None:
-    """Examples of an app: choosing one calls an endpoint that gives its inputs. Before 4.12 it is private."""
+    """Examples of an app: choosing one calls an endpoint that returns its inputs, private before 4.12."""
     if not since("4.12"):
         return
     path = os.path.join(tempfile.mkdtemp(prefix="example-"), "example.txt")

@@ -179,7 +179,7 @@ def test_what_the_client_does_wrong_is_said_at_the_end() -> None:
             with contextlib.suppress(urllib.error.HTTPError):
                 urllib.request.urlopen(f"{url}{path}").close()
         _, said = end(process)
-    assert "the client asks for GET /not/there, which this version does not have" in said
+    assert "the client requests GET /not/there, which this version does not have" in said
 
 
 def without(text: str, part: str) -> str:
@@ -190,10 +190,10 @@ def without(text: str, part: str) -> str:
 @pytest.mark.parametrize(
     ("make", "missing"),
     [
-        (lambda text: without(text, '"gradio"').replace("6.31.0", "?"), "does not say which Gradio version it is of"),
+        (lambda text: without(text, '"gradio"').replace("6.31.0", "?"), "does not contain the Gradio version"),
         (lambda text: without(text, "/config"), "has no reply to /config"),
         (lambda text: text.replace("dependencies", "dependants").replace('"components\\":[', '"components\\":[1,'),
-         "has a config or messages in a form that no Gradio has"),
+         "has a config or messages that no Gradio version sends"),
     ],
 )  # fmt: skip
 def test_a_trace_whose_messages_cannot_be_served_says_what_is_missing(make, missing: str) -> None:
@@ -208,7 +208,7 @@ def test_the_messages_of_an_app_with_a_login_are_not_served() -> None:
     path = str(shipped_trace("6.31.0/login"))
     result = CliRunner().invoke(commands, ["trace", "play", path, "--serve", "messages"])
     assert result.exit_code == 2
-    assert "is of an app that wants a login" in result.stderr
+    assert "is of an app that requires a login" in result.stderr
 
 
 @pytest.mark.parametrize("option", [["--strict"], ["--speed", "2"]])

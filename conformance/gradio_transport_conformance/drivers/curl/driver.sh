@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A driver of curl with jq, by the documented /call API of Gradio 4.20 and newer: answers the tasks of the
+# A driver of curl with jq, using the documented /call API of Gradio 4.20 and newer: answers the tasks of the
 # conformance run. It reads JSON lines on standard input and writes its answers on standard output.
 #
-# A call is a POST of its data and a GET of its events. What that API has no means for is answered with "cannot".
+# A call is a POST of its data and a GET of its events. Features that this API lacks are answered with "cannot".
 
 set -u
 work=$(mktemp -d) || exit 1
@@ -14,7 +14,7 @@ carriage_return=$(printf '\r')
 # Prints a step's error: kind, text.
 error() { jq -cn --arg kind "$1" --arg message "$2" '{error: {kind: $kind, message: $message}}'; }
 
-# Prints what curl's exit status means for a step: status, what was done.
+# Prints the meaning of curl's exit status for a step: status, the action.
 curl_error() {
     case $1 in
     28) error timeout "curl: no answer in time while $2" ;;
@@ -22,8 +22,8 @@ curl_error() {
     esac
 }
 
-# Prints what the step of a folder asks for, as variables of the shell: `reason` says why the API has no means
-# for it, if it has none.
+# Prints the fields of a folder's step as shell variables: `reason` says why the API does not support it, if it
+# does not.
 variables_of() {
     jq -r --slurpfile tasks "$work/task" --slurpfile configs "$work/config" '
         ($configs[0] | (.version // "" | split(".") | map(tonumber? // 0)) >= [6, 18]) as $with_sessions
@@ -51,20 +51,20 @@ left() {
     if [ "$rest" -gt 0 ]; then echo "$rest"; else echo 1; fi
 }
 
-# Runs curl with the cookies of the task, for as long as a step may take, and gives its exit status.
+# Runs curl with the cookies of the task, within the deadline of a step, and returns its exit status.
 fetch() { curl -sS -g --max-time "$(left)" -b "$jar" "$@"; }
 
 # Posts a JSON file and prints the status: file, file of the reply, address.
 post() { fetch -o "$2" -w '%{http_code}' -H 'content-type: application/json' --data-binary "@$1" "$3"; }
 
-# Puts a value in the place of what equals the value of a file: file, file of what is there, file of the value.
+# Replaces values that equal the value of a file: file, file of the old value, file of the new value.
 replace() {
     jq -c --slurpfile old "$2" --slurpfile new "$3" \
         'setpath(first(paths(objects) as $path | select(getpath($path) == $old[0]) | $path); $new[0])' \
         "$1" >"$1.next" && mv "$1.next" "$1"
 }
 
-# Uploads the files in the body of a folder, and puts what the server answers in their places.
+# Uploads the files in the body of a folder, and replaces them by the server's answers.
 upload_files() {
     [ "$with_files" = true ] || return 0
     while jq -ce 'first(.. | objects | select(has("$file")))' "$1/body" >"$1/file"; do
@@ -80,13 +80,13 @@ upload_files() {
     done
 }
 
-# Prints the outputs of a JSON file with the server's files by content: file, folder.
+# Prints the outputs of a JSON file with the content of the server's files: file, folder.
 read_files() {
     cp "$1" "$2/value"
     while grep -q '"orig_name"\|gradio.FileData' "$2/value" &&
         jq -ce 'first(.. | objects | select(.meta?._type? == "gradio.FileData" or (has("path") and has("orig_name"))))' \
             "$2/value" >"$2/file" 2>/dev/null; do
-        # Not its `url`, in which old servers leave blanks.
+        # Not its `url`, which on old servers may contain spaces.
         address=$(jq -r --arg api "$api" '.path | if test("^https?://") then . else
             $api + "/file=" + (split("/") | map(@uri) | join("/")) end' "$2/file")
         status=$(fetch -L -o "$2/content" -w '%{http_code}' "$address")
@@ -101,7 +101,7 @@ read_files() {
     cat "$2/value"
 }
 
-# Splits a stream of events into files of one event each, as they come: folder.
+# Splits a stream of events into files of one event each, as they arrive: folder.
 read_events() {
     : >"$1/yields"
     event=""
@@ -129,7 +129,7 @@ read_events() {
     done
 }
 
-# Makes a folder's body of a request from its step, or its answer if nothing is to be sent: folder, size of the group.
+# Makes the request body of a folder from its step, or its answer if nothing is sent: folder, size of the group.
 prepare() {
     reason="" with_files="" with_sessions="" name=""
     eval "$(variables_of "$1")"
@@ -137,20 +137,20 @@ prepare() {
         jq -cn --arg reason "$reason" '{cannot: $reason}' >"$1/answer"
         return
     fi
-    # Calls of one session at once would read each other's events. A call without a session is one of its own.
+    # Concurrent calls of one session would read each other's events. A call without a session has its own.
     if [ "$2" -gt 1 ]; then with_sessions=false; fi
     jq -c --arg prefix "$prefix" --argjson with_sessions "$with_sessions" --slurpfile kept "$work/kept" '
         {data: .data | walk(if type == "object" and has("$kept") then $kept[."$kept"] else . end)}
         + if $with_sessions or .component_function != null
           then {session_hash: ($prefix + (.session // "main" | @uri))} else {} end' "$1/step" >"$1/body"
     upload_files "$1" || return
-    # The outputs that are a gr.State have no value for a caller.
+    # Outputs of gr.State have no value for a caller.
     jq -c --arg name "$name" '[.components[] | select(.type == "state") | .id] as $states
         | first((.dependencies[] | select(.api_name == $name) | .outputs), [])
         | [range(length) as $place | select(.[$place] | IN($states[])) | [$place]]' "$work/config" >"$1/states"
 }
 
-# Answers the step of a folder that was prepared.
+# Answers the prepared step of a folder.
 play() {
     component="" keep="" name="" cancel_after=""
     eval "$(variables_of "$1")"

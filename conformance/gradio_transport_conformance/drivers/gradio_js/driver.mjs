@@ -2,10 +2,10 @@
 // A driver of @gradio/client in Node, 0.5.2 (websockets) and 1.0 to the current version: answers the tasks of the
 // conformance run. It reads JSON lines on standard input and writes its answers on standard output.
 //
-//     node driver.mjs FOLDER      FOLDER is where the package is: .../node_modules/@gradio/client
+//     node driver.mjs FOLDER      FOLDER is the directory of the package: .../node_modules/@gradio/client
 //
-// It uses what the client documents, and reports what the client gives. What the client has no means for is
-// answered with "cannot"; what it gets wrong is reported as it came.
+// It uses the documented API of the client, and reports its results. Unsupported features are answered with
+// "cannot"; wrong results are reported unchanged.
 
 import { File } from "node:buffer"; // in Node 18 it is not global
 import { readFileSync } from "node:fs";
@@ -67,7 +67,7 @@ function isRunning(status) {
   return status.original_msg === "process_starts" || (hasListeners && status.position === 0 && !("eta" in status));
 }
 
-// Returns what the protocol calls an event of the client, or undefined for one that is not of the server.
+// Returns the protocol's name of a client's event, or undefined if it does not come from the server.
 function eventName(event) {
   if (event.type === "log") return "log";
   if (event.type !== "status") return undefined;
@@ -84,8 +84,8 @@ function textOf(message) {
   return text.slice(0, LONGEST_TEXT);
 }
 
-// Returns a status of stage "error" as an error of the protocol. Only what the server sent about the run of the
-// function has `success`.
+// Returns a status of stage "error" as an error of the protocol. It has `success` only if the server sent it about
+// the run of the function.
 function statusError(status) {
   const message = textOf(status.message);
   let kind = "refused";
@@ -131,7 +131,7 @@ class Task {
   }
 
   async playGroup(running) {
-    // First, for connecting takes longer than some calls.
+    // First, because connecting takes longer than some calls.
     await Promise.all(running.map(({ step }) => this.connect(step)));
     await Promise.all(running.map((one) => this.start(one)));
   }
@@ -183,7 +183,7 @@ class Task {
     return uploaded;
   }
 
-  // Names come from the config of the app as it was; what gr.render adds has a number only.
+  // Names come from the app's first config; endpoints of gr.render have only a number.
   endpoint(app, step) {
     if (!step.endpoint) return step.fn_index;
     const name = step.endpoint.replace(/^\//, "");
@@ -201,7 +201,7 @@ class Task {
     let closed = false;
     const cancel = () => {
       cancelled = true;
-      // Not awaited: the events go on while the request is under way.
+      // Not awaited: events continue to arrive during the request.
       Promise.resolve(call.cancel()).catch(console.error);
     };
     try {
@@ -209,7 +209,7 @@ class Task {
         const name = eventName(event);
         if (name) found.events.push(name);
         if (event.type === "data") {
-          // At once, and files later: the client changes this object when the next message comes.
+          // Copied immediately, with files read later: the client changes this object at the next message.
           const copy = structuredClone(event.data);
           if (generating) yields.push(copy);
           last = copy;
@@ -255,7 +255,7 @@ class Task {
     return new File([content], value.$file.name);
   }
 
-  // Returns a value of the client with its files by content; `kept` gets the files as the client gave them.
+  // Returns a value of the client with the content of its files; `kept` collects the files as the client returned them.
   async portable(app, value, kept) {
     if (Array.isArray(value)) {
       const found = [];
@@ -278,8 +278,7 @@ class Task {
   }
 }
 
-// Until 0.20 the client leaves it to its caller to give null for the inputs that are a gr.State, and to pass over
-// the outputs that are one.
+// Until 0.20 the caller of the client must pass null for inputs of gr.State, and skip its outputs.
 function statesOf(app, step, side) {
   if (!hasListeners) return [];
   const name = step.endpoint?.replace(/^\//, "");
@@ -323,7 +322,7 @@ function write(message) {
   process.stdout.write(JSON.stringify(message) + "\n");
 }
 
-// What the client leaves unhandled belongs to a call whose answer comes all the same, late at worst.
+// Errors that the client leaves unhandled belong to calls that are still answered, at the latest by the deadline.
 process.on("unhandledRejection", (error) => console.error("Unhandled rejection:", error));
 process.on("uncaughtException", (error) => console.error("Uncaught exception:", error));
 
