@@ -374,7 +374,7 @@ class TestGenerations:
         )
 
     def test_a_socket_that_the_client_closed_has_ended_although_the_server_says_no_more(self) -> None:
-        call = kit("3.1.7/hello")
+        call = kit("3.23.0/hello")
         (socket,) = call.requests
         assert socket.stream is not None
         assert (socket.stream.end, socket.stream.ending) == (call.steps[-1].t, "local")
