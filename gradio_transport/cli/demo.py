@@ -81,10 +81,11 @@ def demo(*, protocol: str, opens: bool, trace: str | None) -> None:
         return
     recordings = _recordings(protocol)
     target = Path(f"demo-{protocol}.html")
+    if opens:
+        check_target(target)
     with contextlib.ExitStack() as stack:
         taps = [stack.enter_context(recorder(trace))]
         if opens:
-            check_target(target)
             taps.append(stack.enter_context(_page(target, protocol)))
         for recording in recordings:
             _show_recording(terminal, recording, protocol, [tap for tap in taps if tap is not None])
@@ -142,14 +143,12 @@ def _show_recording(terminal: Terminal, recording: Trace, protocol: str, taps: S
         _print_line(terminal, (title, "bold"))
         for frame in recording.frames:
             if frame.kind is Kind.CALL:
-                name = frame.payload["endpoint"]
-                endpoint = frame.payload["fn_index"] if name is None else name
                 terminal.out.print()
-                _show_call(terminal, app, endpoint, frame.payload["data"])
+                _show_call(terminal, app, frame.payload["endpoint"], frame.payload["data"])
     terminal.out.print()
 
 
-def _show_call(terminal: Terminal, app: Transport, name: str | int, arguments: Sequence[Any]) -> None:
+def _show_call(terminal: Terminal, app: Transport, name: str, arguments: Sequence[Any]) -> None:
     call = ", ".join(map(repr, (name, *arguments)))
     _print_line(terminal, (f"app.submit({call}) by {app.protocol}", "bold"))
     began = time.monotonic()
