@@ -150,14 +150,13 @@ def test_the_demo_can_be_traced(folder: Path) -> None:
 def test_the_page_has_all_calls_and_is_opened(
     protocol: str, about: str, folder: Path, opened: list[str]
 ) -> None:
-    for _ in range(2):  # a newer page replaces an older one
-        result = run("--open", "--protocol", protocol)
-        assert result.exit_code == 0, result.output
+    result = run("--open", "--protocol", protocol)
+    assert result.exit_code == 0, result.output
     page = folder / f"demo-{protocol}.html"
     assert title(page) == f"demo --protocol {protocol}: {about}"
     assert page.stat().st_mode & 0o777 == 0o600
     assert result.stdout.endswith(f"\nTimeline: {page.name}\n")
-    assert opened == [page.as_uri()] * 2
+    assert opened == [page.as_uri()]
     assert list(folder.iterdir()) == [page]
 
 
@@ -165,8 +164,9 @@ def test_without_a_browser_the_path_of_the_page_is_printed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webbrowser, "open", lambda url: False)
-    result = run("--protocol", "call_v2", "--open")
-    assert result.exit_code == 0
+    for _ in range(2):  # a newer page replaces an older one
+        result = run("--protocol", "call_v2", "--open")
+        assert result.exit_code == 0
     page = folder / "demo-call_v2.html"
     assert page.is_file()
     assert f"No browser can be opened here. Open the file in one: {page}\n" in result.stderr
