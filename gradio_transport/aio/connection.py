@@ -16,7 +16,7 @@ import anyio.to_thread
 from ..calls import steps
 from ..calls.app import App
 from ..calls.failures import hide_secrets
-from ..calls.steps import Step, Steps
+from ..calls.steps import OtherStep, Steps
 from ..engines.base import AsyncEngine, StreamEnded, engine_name
 from ..engines.interruptions import find_foreign
 from ..errors import GradioTransportError, LocalProtocolError, Phase
@@ -129,7 +129,7 @@ class Connection:
             hide_secrets(error, self.app.secrets)
             raise
 
-    async def _perform(self, step: Step) -> Any:
+    async def _perform(self, step: OtherStep) -> Any:
         match step:
             case steps.Operation():
                 return await step.perform(self.engine)

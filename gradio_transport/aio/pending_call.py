@@ -11,6 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from ..calls.call_state import CallState
+from ..engines.cancel_checks import cancel_checks
 from ..engines.deadline import NEVER
 from ..events import Achieved, Event, Failed
 from .files import download_files
@@ -25,6 +26,7 @@ class PendingCall(CallState):
         # Why not one for both: a task that waits for the result would wake up for every event.
         self._changed = Waiters(self.connection.on_asyncio)
         self._ended = Waiters(self.connection.on_asyncio)
+        self._is_check_due = cancel_checks()
 
     def _wake(self, *, for_end: bool) -> None:
         self._changed.wake()
@@ -39,10 +41,10 @@ class PendingCall(CallState):
         is_ready, changed = (self.done, self._ended) if for_end else (self.is_readable, self._changed)
         end = None if timeout is None else time.monotonic() + timeout
         while not is_ready():
-            # anyio does not cancel a task whose wait has just ended, so never one that always has events.
-            await anyio.lowlevel.checkpoint_if_cancelled()
-            if is_ready():
-                return True
+            if self._is_check_due():
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                if is_ready():
+                    return True
             until = min((when for when in (end, self.deadline) if when is not None), default=None)
             left = None if until is None else until - time.monotonic()
             if left is None or left > 0:

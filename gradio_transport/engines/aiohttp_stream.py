@@ -18,6 +18,7 @@ import anyio.lowlevel
 from ..errors import GradioTransportError
 from ..protocol.commands import Closed, Ending, Request, Response
 from .base import Patience, StreamEnded
+from .cancel_checks import cancel_checks
 from .content_coding import Unpacker
 from .proxies import Proxy, add_proxy
 from .replies import WholeBody, drop_after_bytes, incomplete_body_error, reason, unpacker
@@ -213,6 +214,8 @@ class AiohttpStream:
         self._slots: asyncio.Semaphore | None = slots
         self._end: StreamEnded | None = None
         self._unpacking: Unpacker | None = None
+        self._is_unpacked = False
+        self._is_check_due = cancel_checks()
         self._chunks: Iterator[bytes] = iter(())
         self._silence = _Silence(patience, response.content)
         self._proxy = route.proxy
@@ -220,15 +223,18 @@ class AiohttpStream:
 
     async def _next_chunk(self) -> bytes:
         """Return the next decoded bytes, or no bytes at the end of the body."""
-        unpacking = self._unpacking = self._unpacking or unpacker(self.head, self._patience)
-        if unpacking is not None:
-            await asyncio.sleep(0)  # one read may decompress to any number of chunks
+        if not self._is_unpacked:
+            self._unpacking, self._is_unpacked = unpacker(self.head, self._patience), True
+        unpacking = self._unpacking
+        if unpacking is None:
+            return await self._next_data()
+        await asyncio.sleep(0)  # one read may decompress to any number of chunks
         while (chunk := next(self._chunks, None)) is None:
-            if unpacking is not None and unpacking.failure is not None:
+            if unpacking.failure is not None:
                 self.abort()
                 raise StreamEnded(Closed(Ending.RESET, reason=unpacking.failure))
             data = await self._next_data()
-            if unpacking is None or not data:
+            if not data:
                 return data
             self._chunks = unpacking.feed(data)
         return chunk
@@ -237,7 +243,8 @@ class AiohttpStream:
         """Return the next bytes as received, or no bytes at the end of the body."""
         if self._end is not None:
             raise self._end
-        await anyio.lowlevel.checkpoint_if_cancelled()  # see `AsyncioStream`
+        if self._is_check_due():
+            await anyio.lowlevel.checkpoint_if_cancelled()
         error: Exception | None = None
         content = self._response.content
         try:
