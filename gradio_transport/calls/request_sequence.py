@@ -181,15 +181,14 @@ class Requests:
             TimeoutExpired: The deadline of the call has expired.
         """
         self.deadline.check(command.phase)
-        patience = self.app.patience(command, self.timeouts, self.deadline)
         if self.on_send is not None:
             self.on_send()
         addresses = self.addresses
         if addresses is AddressRule.ANY:
             addresses = self.app.credentials.addresses
-        if self.interruption is None and addresses is AddressRule.ANY:
-            return patience
-        return attrs.evolve(patience, interruption=self.interruption, addresses=addresses)
+        return self.app.patience(
+            command, self.timeouts, self.deadline, interruption=self.interruption, addresses=addresses
+        )
 
     # --- logins --------------------------------------------------------------------------------------
 
