@@ -70,7 +70,7 @@ _STYLES: dict[type[e.Event], str] = {
 )  # fmt: skip
 @trace_option
 def demo(*, protocol: str, opens: bool, trace: str | None) -> None:
-    """Show the message flow of recorded calls, without a network or Gradio.
+    """Show the flow of recorded calls, without a network or Gradio.
 
     A local server replays the replies of a real Gradio server, at their original speed. The calls use the
     same code as any other call. `--protocol` shows another generation of Gradio.
