@@ -82,7 +82,7 @@ def demo(*, protocol: str, opens: bool, trace: str | None) -> None:
     recordings = _recordings(protocol)
     target = Path(f"demo-{protocol}.html")
     if opens:
-        check_target(target)
+        check_target(target, "Move it, or run the command in another directory.")
     with contextlib.ExitStack() as stack:
         taps = [stack.enter_context(recorder(trace))]
         if opens:

@@ -176,6 +176,6 @@ def test_another_file_is_not_replaced_and_no_call_is_made(folder: Path, speeds: 
     (folder / "demo-sse_v3.html").write_text("mine", encoding="utf-8")
     result = run("--open")
     assert result.exit_code == 2
-    assert "demo-sse_v3.html exists and is not the page of a trace." in result.output
+    assert "demo-sse_v3.html exists and is not the page of a trace. Move it, or run" in result.output
     assert (folder / "demo-sse_v3.html").read_text(encoding="utf-8") == "mine"
     assert speeds == []

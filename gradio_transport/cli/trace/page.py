@@ -91,8 +91,12 @@ def _targets(paths: tuple[str, ...], output: str | None) -> list[Path | None]:
     return list(targets)
 
 
-def check_target(target: Path) -> None:
+def check_target(target: Path, advice: str = "Give another name with -o.") -> None:
     """Refuse to replace a file that is not the page of a trace.
+
+    Args:
+        target: The path of the page to write.
+        advice: The last sentence of the error.
 
     Raises:
         click.UsageError: It is not such a page.
@@ -104,7 +108,7 @@ def check_target(target: Path) -> None:
         with suppress(OSError), target.open(encoding="utf-8", errors="replace") as file:
             ours = is_page(file.read(_HEAD_CHARACTERS))
     if not ours:
-        raise click.UsageError(f"{target} exists and is not the page of a trace. Give another name with -o.")
+        raise click.UsageError(f"{target} exists and is not the page of a trace. {advice}")
 
 
 def save_page(target: Path, parts: Iterable[str]) -> None:
