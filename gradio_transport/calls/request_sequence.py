@@ -105,7 +105,6 @@ class Requests:
             TransportError: No reply arrived.
             GradioTransportError: The server requires a login, and refuses it.
         """
-        retries = retries or Retries(self.app.options.retry, command)
         logins, attempt = self.app.logins, 1
         while True:
             self._show_command(command, attempt)
@@ -117,6 +116,9 @@ class Requests:
             if not isinstance(outcome, Response | TransportError):
                 self._show_head(command, outcome)
                 return outcome
+            if isinstance(outcome, Response) and outcome.status < 300:  # neither a login nor a retry helps
+                break
+            retries = retries or Retries(self.app.options.retry, command)
             if logins >= 0 and self._is_login_wanted(command, outcome):
                 self._show_outcome(command, outcome, attempt)
                 yield Exclusive(self._log_in_again(logins), self.deadline, Phase.LOGIN)
