@@ -510,7 +510,12 @@ async def test_addresses_that_lead_past_the_proxy_are_moved_and_recorded_as_they
     [
         (b"GET / HTTP/1.1", b"Host: evil.example", 403, b"not a name of this proxy"),
         (b"GET / HTTP/1.0", b"X: y", 403, b"not a name of this proxy"),
-        (b"GET / HTTP/1.1", b"Host: localhost\r\nOrigin: https://evil.example", 403, b"only pages of its own origin"),
+        (
+            b"GET / HTTP/1.1",
+            b"Host: localhost\r\nOrigin: https://evil.example",
+            403,
+            b"only pages of its own origin",
+        ),
         (b"GET http://evil.example/x HTTP/1.1", b"Host: localhost", 200, b"/x"),
         (b"CONNECT evil.example:443 HTTP/1.1", b"Host: localhost", 405, b"not forward CONNECT"),
         (b"TRACE / HTTP/1.1", b"Host: localhost", 405, b"not forward TRACE"),
