@@ -112,7 +112,9 @@ class Reply(aiohttp.ClientResponse):
             raise
         if self.protocol is not None:
             _used.add(self.protocol)
-        if self.transport is not None and drop_after_bytes(response_head(self)) is not None:
+        # Only the connection of an error is dropped, and most replies need no head here.
+        is_error = self.status >= 500
+        if is_error and self.transport is not None and drop_after_bytes(response_head(self)) is not None:
             # Called after aiohttp returned the connection to the pool, but in the same step of the event
             # loop, even for a body that arrived with its head. The pool skips a closing connection.
             self.content.on_eof(self.transport.abort)
