@@ -228,7 +228,8 @@ def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, 
     by_proxy = "www-authenticate" in response.headers or is_web_page(response)
     if response.status == 400 or (response.status in (401, 403) and not by_proxy):
         raise AuthenticationRequired(
-            f"The app at {base} refused the login of {user!r}: {excerpt(response.body)}.",
+            f"The app at {base} refused the login of {user!r}: {excerpt(response.body)}. Check the user name "
+            "and the password.",
             phase=Phase.LOGIN,
             status=response.status,
             body=excerpt(response.body),

@@ -313,7 +313,8 @@ class DiscoveredApp:
             except UnsupportedProtocol as error:
                 reason = one_line(error.message)
             names.setdefault(reason, []).append(described.display_name)
-        lines = [f"{shown_url(self.base)}: {excerpt(server)}, protocol {excerpt(repr(config.protocol))}"]
+        named = f"protocol {excerpt(repr(config.protocol))}" if config.protocol else "which names no protocol"
+        lines = [f"{shown_url(self.base)}: {excerpt(server)}, {named}"]
         for reason, endpoints in names.items():
             shown = list_texts(endpoints, most=_EXPLAINED)
             lines += [f"{shown}:", *(f"  {line}" for line in reason.splitlines())]

@@ -117,7 +117,10 @@ def to_auth(value: tuple[str, str] | None) -> tuple[str, str] | None:
         return None
     parts: Sequence[object] = tuple(value) if isinstance(cast("object", value), tuple | list) else ()
     if len(parts) != 2 or not all(isinstance(part, str) and part for part in parts):
-        raise LocalProtocolError("auth= takes a pair of texts: auth=('user', 'password'). (It is not shown.)")
+        raise LocalProtocolError(
+            "auth= takes a pair of texts: auth=('user', 'password'). Your value is not shown, because it may "
+            "contain a password."
+        )
     return cast("tuple[str, str]", parts)
 
 
@@ -135,7 +138,7 @@ def to_token(value: str | None, name: str = "token") -> str | None:
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise LocalProtocolError(
             f"{name}= is empty, or has blanks, line ends or characters outside ASCII. Call .strip() on a "
-            "token that was read from a file. (It is not shown.)"
+            "token that was read from a file. Your value is not shown, because it may be a secret."
         )
     return value
 
@@ -231,7 +234,7 @@ def check_origin(name: str, value: object) -> None:
             return
     raise LocalProtocolError(
         f"{name}= takes origins such as 'https://cdn.example', each with scheme and host; got another "
-        f"value. (It is not shown.)"
+        "value. It is not shown, because it may contain a secret."
     )
 
 
@@ -247,7 +250,7 @@ def check_proxy(value: object) -> None:
     if not separator or scheme.lower() not in _PROXY_SCHEMES or not rest or not rest.isprintable():
         raise LocalProtocolError(
             "proxy= takes the URL of a proxy, such as 'http://user:password@host:8080' (schemes: "
-            f"{', '.join(_PROXY_SCHEMES)}). (It is not shown.)"
+            f"{', '.join(_PROXY_SCHEMES)}). Your value is not shown, because it may contain a password."
         )
 
 

@@ -72,6 +72,14 @@ def test_a_newer_sse_goes_by_the_newest_known() -> None:
     assert "newer" in choice.explain()
 
 
+def test_a_server_without_a_protocol_is_explained_in_words() -> None:
+    config = AppConfig(version="3.50.2", release=(3, 50, 2), protocol=None)
+    choice = default_registry.choose(config, ENDPOINT)
+    assert choice.adapter.name == "websocket"
+    assert "the server names no protocol, as all before 4.0" in choice.explain()
+    assert "None" not in choice.explain()
+
+
 def test_an_adapter_for_another_core_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from gradio_transport_sse.v3 import SSEv3
 

@@ -290,6 +290,9 @@ _CODES: Mapping[int, tuple[str, str]] = {
 }
 
 
+_UNKNOWN_FUNCTION = " Servers of 3.16 to 3.50 also do that for a function number that they do not have."
+
+
 def _explain_socket(
     wire: Wire, stream: Stream, life: float, silence: float, numbers: tuple[int, ...]
 ) -> Said:
@@ -317,8 +320,9 @@ def _explain_socket(
         f"The websocket broke {seconds(life)} after it was opened, after {wire.count}, while {wire.state}"
         + (f" ({quote(stream.reason)})" if stream.reason else "")
         + ".",
-        "The server was killed or restarted, or a proxy dropped the connection. Servers of 3.16 "
-        "to 3.50 also do that for a function number that they do not have.",
+        "The server was killed or restarted, or a proxy dropped the connection."
+        # A function that runs has a number that the server knows.
+        + ("" if wire.has_started else _UNKNOWN_FUNCTION),
         numbers,
     )
 
