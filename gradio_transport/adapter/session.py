@@ -47,6 +47,7 @@ from ..protocol.commands import (
     Response,
     SendRequest,
 )
+from ..protocol.diff import NO_COPIES, Copies
 from ..protocol.flow import State, advance, follow
 from ..protocol.json import held_bytes
 from ..protocol.sse import SSEDecoder
@@ -59,11 +60,13 @@ class Delivery:
 
     Attributes:
         size: Bytes of memory of the event, for the mailbox; see `held_bytes`.
+        copies: See `Output`.
     """
 
     exchange: Exchange
     event: Event
     size: int = 0
+    copies: Copies = NO_COPIES
 
 
 _no_deliveries = cast("Callable[[], list[Delivery]]", list)  # as `no_commands`
@@ -273,7 +276,7 @@ class Session:
                 event.error.last_event = event.error.last_event or exchange.last_event
             else:
                 exchange.last_event = event
-            turn.deliveries.append(Delivery(exchange, event, size + output.held))
+            turn.deliveries.append(Delivery(exchange, event, size + output.held, output.copies))
         if unexplained:
             turn.deliveries.append(Delivery(exchange, _unexplained_end(exchange)))
         if exchange.state.final and self._exchanges.pop(exchange.key, None) is not None:
