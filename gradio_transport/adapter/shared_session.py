@@ -223,10 +223,12 @@ class SharedStreamSession(Session):
 
         Why not for any pending call: while the stream is not open, the others are joined without one.
         """
-        if self._streaming or not any(
-            exchange.fetched and self._pending.get(exchange.event_id or "") is exchange
-            for exchange in exchanges
-        ):
+        if self._streaming:
+            return Turn()
+        for exchange in exchanges:  # why not `any`: this runs for every join
+            if exchange.fetched and self._pending.get(exchange.event_id or "") is exchange:
+                break
+        else:
             return Turn()
         self._streaming, self._saw_close_stream = True, False
         self._heard.clear()
