@@ -118,7 +118,7 @@ class StreamExchange(Exchange):
         """Process one message of this call."""
         if self.diffs and message.get("msg") == "process_generating":
             frame = decode_generating(message, self.event_id, self._frames.next)
-            return Output([frame], held=self._frames.made_bytes)
+            return Output([frame], held=self._frames.made_bytes, copies=self._frames.copies)
         event = decode(message, quoted_errors=self._quoted_errors, cancellable=self._has_cancel_route)
         return Output([event, *self._end_events(event)])
 

@@ -329,7 +329,7 @@ class SessionDriver(Generic[C]):
                     call.deliver(call.start_retry(event.error), 0)
                     self._timers.append((time.monotonic() + pause, call, partial(self._resubmit, call)))
                     continue
-            refused = call.deliver(event, delivery.size)
+            refused = call.deliver(event, delivery.size, delivery.copies)
             if event.terminal:
                 self._ended.append(self._calls.pop(exchange.key))
             elif refused is not None:
