@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections import ChainMap
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, cast
@@ -146,7 +146,8 @@ def with_endpoints(app: AppConfig, info: Any = None) -> AppConfig:
     """
     if "dependencies" not in app.raw:
         return app
-    slots = _count_slots(app.raw)
+    dependencies = to_objects(app.raw.get("dependencies"))
+    slots = _count_slots(dependencies)
     if slots > _MAX_SLOTS:
         raise NotAGradioApp(
             f"The config names {slots:,} functions, inputs and outputs; the limit is {_MAX_SLOTS:,}. Check "
@@ -154,19 +155,10 @@ def with_endpoints(app: AppConfig, info: Any = None) -> AppConfig:
             phase=Phase.DISCOVER,
         )
     described: JSONObject | None = info if _is_info(info) else None
-    components = UnparsedComponents(to_objects(app.raw.get("components")), app)
+    components = UnparsedComponents(app.raw, app)
     parser = EndpointParser(app, components, described or {})
-    return attrs.evolve(
-        app,
-        info=described,
-        endpoints=EndpointList(_dependencies(app.raw, parser)),
-        components=components,
-    )
-
-
-def _dependencies(config: JSONObject, parser: EndpointParser) -> list[UnparsedDependency]:
-    listed = to_objects(config.get("dependencies"))
-    return [UnparsedDependency(place, raw, parser) for place, raw in enumerate(listed)]
+    endpoints = [UnparsedDependency(place, raw, parser) for place, raw in enumerate(dependencies)]
+    return attrs.evolve(app, info=described, endpoints=EndpointList(endpoints), components=components)
 
 
 def _is_info(info: Any) -> bool:
@@ -191,14 +183,17 @@ def with_rendered(app: AppConfig, *drawn: JSONObject) -> AppConfig:
     numbers: set[int | None] = set()
     slots = 0
     for rendered in drawn:
-        slots += _count_slots(rendered)
+        dependencies = to_objects(rendered.get("dependencies"))
+        slots += _count_slots(dependencies)
         if slots > _MAX_SLOTS:
             break
         numbers.add(to_integer(rendered.get("render_id")))
-        components |= UnparsedComponents(to_objects(rendered.get("components")), app)
+        components |= UnparsedComponents(rendered, app)
+        parser = EndpointParser(app, by_id)
         # Parsed at once, because a later drawing may replace the components.
-        for one in _dependencies(rendered, EndpointParser(app, by_id)):
-            endpoints[one.fn_index] = one.parse()
+        for place, raw in enumerate(dependencies):
+            endpoint = UnparsedDependency(place, raw, parser).parse()
+            endpoints[endpoint.fn_index] = endpoint
     numbers.discard(None)
     kept = [
         one
@@ -208,8 +203,7 @@ def with_rendered(app: AppConfig, *drawn: JSONObject) -> AppConfig:
     return attrs.evolve(app, endpoints=EndpointList([*kept, *endpoints.values()]), components=by_id)
 
 
-def _count_slots(config: JSONObject) -> int:
-    dependencies = to_objects(config.get("dependencies"))
+def _count_slots(dependencies: Sequence[JSONObject]) -> int:
     slots = len(dependencies)
     for raw in dependencies:
         for key in ("inputs", "outputs"):

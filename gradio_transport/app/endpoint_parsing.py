@@ -45,17 +45,17 @@ class UnparsedComponents(Mapping[int, Component]):
     """The components of a config by id, each parsed when it is first used.
 
     Attributes:
-        listed: The components of the JSON.
+        config: The JSON that lists them.
         app: The app-level part of the config.
     """
 
-    listed: Sequence[JSONObject]
+    config: JSONObject
     app: AppConfig
     _parsed: dict[int, Component] = attrs.field(factory=dict[int, Component], init=False)
 
     @cached_property
     def _by_id(self) -> Mapping[int, JSONObject]:
-        numbered = ((to_integer(raw.get("id")), raw) for raw in self.listed)
+        numbered = ((to_integer(raw.get("id")), raw) for raw in to_objects(self.config.get("components")))
         return {number: raw for number, raw in numbered if number is not None}
 
     def __getitem__(self, number: int) -> Component:

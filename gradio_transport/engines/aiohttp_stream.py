@@ -234,6 +234,8 @@ class AiohttpStream:
         if self.head.status >= 300 and self.head.unsupported_coding is not None:
             return b""  # an error status needs no body, so an unrequested coding is not an error
         try:
+            if seconds is None:
+                return await self._read()
             async with asyncio.timeout(seconds):
                 return await self._read()
         except GradioTransportError:  # a late one is also a TimeoutError
