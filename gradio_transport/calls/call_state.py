@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -69,8 +69,7 @@ _PHASES = {State.JOINING: Phase.JOIN}
 class CallState:
     """The state of a call in either API: everything except waiting.
 
-    It exists before its exchange, because its files may have to be uploaded first. The sync API gives it a
-    lock.
+    It exists before its exchange, because its files may have to be uploaded first.
     """
 
     def __init__(
@@ -124,7 +123,9 @@ class CallState:
         self.outcome: Event | None = None
         self._callbacks: list[Callable[[], object]] = []
         self._downloaded: list[Any] | None = None
-        self._lock: AbstractContextManager[Any] = nullcontext()
+        # Reentrant, because a listener and a done callback may ask the call for its state. The async API
+        # needs none, but a `nullcontext` takes longer.
+        self._lock = threading.RLock()
 
     def _wake(self, *, for_end: bool) -> None:
         """Wake the waiters for a change; with `for_end` also the waiters for the end."""

@@ -99,7 +99,7 @@ class AsyncHTTPEngine:
             host = parse_url(self._settings.library, request.url).url.host.decode()
             route = self._routes.find(request.url)
             bounds.addresses = await connection_rule_async(request.url, host, route, patience)
-        timeouts = bounds.timeouts(patience)
+        timeouts = bounds.timeouts()
         for _ in range(SEND_ATTEMPTS):
             body = AsyncBody(request.body)
             prepared = build_request(self._core, self._settings.library, request, timeouts, body)

@@ -107,7 +107,7 @@ class HTTPEngine:
             host = parse_url(self._settings.library, request.url).url.host.decode()
             route = self._routes.find(request.url)
             bounds.addresses = connection_rule(request.url, host, route, patience)
-        timeouts = bounds.timeouts(patience)
+        timeouts = bounds.timeouts()
         for _ in range(SEND_ATTEMPTS):
             body = form_blocks(request.body) if isinstance(request.body, Multipart) else request.body
             prepared = build_request(self._core, self._settings.library, request, timeouts, body)

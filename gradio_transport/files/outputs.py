@@ -23,6 +23,9 @@ _EXTENSIONS: Mapping[str, str] = {"audio/wav": ".wav", "audio/wave": ".wav"}
 """Media types that Gradio uses and the standard library lacks."""
 
 
+_NAMES_OF_FILES = frozenset({"path", "url", "name"})
+"""Every mark of a file in any version has one of these keys."""
+
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*;base64,")
 
 
@@ -137,7 +140,7 @@ class FileReader:
         if value is before[0]:
             return before[1]
         if isinstance(value, str):
-            return self._replace_data_url(value, kind)
+            return self._replace_data_url(value, kind) if value.startswith("data:") else value
         if not depth:
             return value
         if isinstance(value, dict):
@@ -147,9 +150,10 @@ class FileReader:
         return value
 
     def _walk_mapping(self, mapping: dict[str, Any], kind: str, depth: int, before: Seen) -> Any:
-        file = self._find_file(mapping, kind)
-        if file is not None:
-            return self.make(file)
+        if not _NAMES_OF_FILES.isdisjoint(mapping):
+            file = self._find_file(mapping, kind)
+            if file is not None:
+                return self.make(file)
         known: tuple[dict[str, Any], dict[str, Any]] = before if _both_are(dict, before) else ({}, {})
         olds, news = known
         walked = mapping
@@ -232,7 +236,7 @@ class FileReader:
         )
 
     def _replace_data_url(self, text: str, kind: str) -> Any:
-        if kind not in INLINE or self.config.at_least(4, 0) or not text.startswith("data:"):
+        if kind not in INLINE or self.config.at_least(4, 0):
             return text
         file = self._decode_inline(text, text, "")
         return text if file is None else self.make(file)

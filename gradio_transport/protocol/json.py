@@ -43,7 +43,8 @@ def decode_json(text: str | bytes, max_depth: int = MAX_JSON_DEPTH) -> Any:
         value = _loads(text)
     except RecursionError:
         raise _too_deep(max_depth) from None
-    if type(value) in _CONTAINERS and _count_brackets(text) > max_depth and _is_deeper(value, max_depth):
+    # The length first: a short text cannot be deep.
+    if len(text) > max_depth and _is_too_deep(value, text, max_depth):
         raise _too_deep(max_depth)
     return value
 
@@ -89,6 +90,10 @@ def _count_brackets(text: str | bytes) -> int:
     if isinstance(text, str):
         return text.count("[") + text.count("{")
     return text.count(b"[") + text.count(b"{")
+
+
+def _is_too_deep(value: Any, text: str | bytes, levels: int) -> bool:
+    return type(value) in _CONTAINERS and _count_brackets(text) > levels and _is_deeper(value, levels)
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
