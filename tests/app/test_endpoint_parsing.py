@@ -103,7 +103,7 @@ class TestParsing:
             with ThreadPoolExecutor(8) as pool:
                 for _ in range(20):
                     config = parse_config(RAW)
-                    found = list(pool.map(lambda _: config.endpoint("hello"), range(8)))  # noqa: B023
+                    found = list(pool.map(config.endpoint, ["hello"] * 8))
                     assert all(one == found[0] for one in found)
                     assert len({id(one.inputs[0]) for one in found}) == 1
         finally:
@@ -195,6 +195,6 @@ def test_no_component_without_a_number_is_listed() -> None:
 
 
 def test_parameters_beyond_the_components_are_left_out() -> None:
-    described = [{"parameter_name": "a"}, {"parameter_name": "b"}]
+    described: list[Any] = [{"parameter_name": "a"}, {"parameter_name": "b"}]
     (parameter,) = parse_parameters(described, [Component(1, "number")], typed=True)
     assert (parameter.name, parameter.python_type) == ("a", "float")
