@@ -55,7 +55,8 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
     current = url
     while True:
         response = yield SendRequest("discover", Request.get(current), Phase.DISCOVER, idempotent=True)
-        response = attrs.evolve(response, url=response.url or current)
+        if not response.url:
+            response = attrs.evolve(response, url=current)
         target = response.headers.get("location")
         if response.status not in REDIRECTS or not target:
             return response
@@ -120,7 +121,9 @@ def discover(
     config = parse_outline(raw, url=base)
     urls = AppURLs(base, config.api_prefix, config.root)
     info, failure = yield from _find_info(urls, config, max_redirects)
-    return Discovery(with_endpoints(attrs.evolve(config, info_failure=failure, skips=skips), info), urls)
+    if failure or not skips:
+        config = attrs.evolve(config, info_failure=failure, skips=skips)
+    return Discovery(with_endpoints(config, info), urls)
 
 
 def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str, int]]:

@@ -25,6 +25,8 @@ _COOKIE_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
+_DEFAULT_TIMEOUTS = Timeouts()
+
 
 def _kind(value: object) -> str:
     return "None" if value is None else type(value).__name__
@@ -37,7 +39,7 @@ def to_timeouts(value: TimeoutsLike) -> Timeouts:
         LocalProtocolError: It is neither `Timeouts` nor a positive number.
     """
     if value is None:
-        return Timeouts()
+        return _DEFAULT_TIMEOUTS
     if isinstance(value, Timeouts):
         return value
     if isinstance(value, bool) or not isinstance(cast("object", value), int | float):
