@@ -75,12 +75,14 @@ class SocketStream(StreamState):
                 raise BrokenError(error) from error
 
     def _read(self, size: int, bounds: Bounds, joiner: ChunkJoiner | None) -> bytes:
+        wanted = self._read_size(size, bounds)
         while True:
             # Checked before and after: data that arrived before another thread shut the connection down must
             # not count as the reply to a later request.
             self._check()
-            data = self._layer.receive(size, bounds)
+            data = self._layer.receive(wanted, bounds)
             self._check()
+            self._was_full = len(data) >= size
             if joiner is None:
                 return data
             joined = joiner.feed(data) if data else joiner.finish()

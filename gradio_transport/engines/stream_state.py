@@ -14,6 +14,12 @@ HELD_BYTES = 16 * 1024
 SEND_BYTES = 64 * 1024
 """Bytes passed to the system at once, between two checks of the deadline."""
 
+BODY_BYTES = 512 * 1024
+"""The most bytes of one read of a large body.
+
+httpcore asks for 64 KiB, but accepts any number, and most of the cost of a read there is the same for each.
+"""
+
 
 class StreamState:
     """A connection of a pool of httpcore. At most one request uses it at a time.
@@ -31,6 +37,7 @@ class StreamState:
         self._held_bytes = 0
         self._is_busy = False
         self._is_used = False
+        self._was_full = False
         self._is_shut_down = False
         bounds.attach(self)
 
@@ -79,6 +86,13 @@ class StreamState:
         elif bounds.stage is Stage.HEAD:  # the previous read returned data
             bounds.is_answered = True
         return bounds, None if bounds.stage is Stage.CONNECTING else bounds.joiner
+
+    def _read_size(self, max_bytes: int, bounds: Bounds) -> int:
+        """Return the most bytes to read, which are more after a read that was full, if it is of a body.
+
+        Why not always more: the system's memory for them is allocated before it is known how many there are.
+        """
+        return BODY_BYTES if self._was_full and bounds.stage is Stage.BODY else max_bytes
 
     def _check(self) -> None:
         if self._is_shut_down:
