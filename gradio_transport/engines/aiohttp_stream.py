@@ -167,6 +167,7 @@ class AiohttpStream:
         self._chunks: Iterator[bytes] = iter(())
         self._proxy = route.proxy
         self.head = response_head(response, route.forwarder)
+        self._is_chunked = "transfer-encoding" in self.head.headers
 
     async def _next_chunk(self) -> bytes:
         """Return the next decoded bytes, or no bytes at the end of the body."""
@@ -190,7 +191,7 @@ class AiohttpStream:
         await anyio.lowlevel.checkpoint_if_cancelled()  # see `AsyncioStream`
         error: Exception | None = None
         try:
-            chunk = await self._response.content.readany()
+            chunk = await self._read_any()
             if chunk or not (error := self._connection_error()):
                 return chunk
         except (aiohttp.ClientError, OSError, RuntimeError) as caught:
@@ -199,6 +200,11 @@ class AiohttpStream:
         self._end = StreamEnded(Closed(ending, reason=add_proxy(reason(error), self._proxy)))
         self._end.__cause__ = error
         return self._take_buffered() or await self._next_data()
+
+    async def _read_any(self) -> bytes:
+        """Return received data. That of several reads is joined only if it may be small."""
+        content = self._response.content
+        return await content.readany() if self._is_chunked else (await content.readchunk())[0]
 
     def _connection_error(self) -> Exception | None:
         """Return why the connection broke, for a body that ends with its connection.
