@@ -29,15 +29,12 @@ from ..calls.method_timeout import check_timeout, timeout_error
 from ..calls.requests import add_elapsed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase
-from ..files.disk import PartFile
+from ..files.disk import WRITE_BYTES, PartFile
 from ..files.fetch import PLAYLIST_SECONDS, is_playlist, whole_file_url
 from ..files.outputs import ServerFile
 from .closing import Closing
 
 T = TypeVar("T")
-
-WRITTEN_BYTES = 2 * 1024 * 1024
-"""Bytes per write to disk; each write uses a worker thread."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -78,24 +75,22 @@ class AsyncRemoteFile(RemoteFileView):
             return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
 
     async def _download(self, directory: Path, progress: DownloadProgress | None) -> Path:
-        async with await self._fetcher.open(self, whole_file_url(self.url), may_restart=True) as download:
-            with await anyio.to_thread.run_sync(PartFile, directory) as part:
-                held: list[bytes] = []
-                received = written = 0
+        part = PartFile(directory)
+        try:
+            async with await self._fetcher.open(self, whole_file_url(self.url), may_restart=True) as download:
+                if download.total is None or download.total > WRITE_BYTES:
+                    await anyio.to_thread.run_sync(part.create)  # fail before the content is fetched
                 async for chunk in download:
                     if isinstance(chunk, Restart):
                         await anyio.to_thread.run_sync(part.restart)
-                        held, received, written = [], 0, 0
                         continue
-                    held.append(chunk)
-                    received += len(chunk)
-                    if received - written >= WRITTEN_BYTES:
-                        await anyio.to_thread.run_sync(part.write, *held)
-                        held, written = [], received
+                    if part.add(chunk) >= WRITE_BYTES:
+                        await anyio.to_thread.run_sync(part.write)
                     if progress is not None:
-                        progress(received, download.total)
-                await anyio.to_thread.run_sync(part.write, *held)
+                        progress(part.size, download.total)
                 return await anyio.to_thread.run_sync(part.publish, self.name)
+        finally:
+            part.discard()
 
 
 async def run_within(seconds: float | None, what: str, phase: Phase, work: Awaitable[T]) -> T:

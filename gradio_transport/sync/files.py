@@ -28,7 +28,7 @@ from ..calls.requests import add_elapsed
 from ..engines.base import ResponseStream, StreamEnded
 from ..engines.deadline import NEVER, Deadline
 from ..errors import LocalProtocolError, Phase
-from ..files.disk import PartFile
+from ..files.disk import WRITE_BYTES, PartFile
 from ..files.fetch import PLAYLIST_SECONDS, is_playlist, whole_file_url
 from ..files.outputs import ServerFile
 from .closing import Closing
@@ -110,7 +110,8 @@ class RemoteFile(RemoteFileView):
                 if isinstance(chunk, Restart):
                     part.restart()
                     continue
-                part.write(chunk)
+                if part.add(chunk) >= WRITE_BYTES:
+                    part.write()
                 if progress is not None:
                     progress(part.size, download.total)
             return part.publish(self.name)
