@@ -78,12 +78,13 @@ class AsyncRemoteFile(RemoteFileView):
         part = PartFile(directory)
         try:
             async with await self._fetcher.open(self, whole_file_url(self.url), may_restart=True) as download:
-                if download.total is None or download.total > WRITE_BYTES:
-                    await anyio.to_thread.run_sync(part.create)  # fail before the content is fetched
                 async for chunk in download:
                     if isinstance(chunk, Restart):
                         await anyio.to_thread.run_sync(part.restart)
                         continue
+                    if not part.size and not _is_small(download.total):
+                        # Report an unusable directory before the rest is fetched.
+                        await anyio.to_thread.run_sync(part.create)
                     if part.add(chunk) >= WRITE_BYTES:
                         await anyio.to_thread.run_sync(part.write)
                     if progress is not None:
@@ -91,6 +92,11 @@ class AsyncRemoteFile(RemoteFileView):
                 return await anyio.to_thread.run_sync(part.publish, self.name)
         finally:
             part.discard()
+
+
+def _is_small(total: int | None) -> bool:
+    """Return whether a file is created, written and published in one visit to a thread."""
+    return total is not None and total <= WRITE_BYTES
 
 
 async def run_within(seconds: float | None, what: str, phase: Phase, work: Awaitable[T]) -> T:

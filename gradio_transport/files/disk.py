@@ -120,8 +120,11 @@ class PartFile:
             )
         if self._file is None:
             with self._remove_on_failure("write into", self._directory):
-                self._directory.mkdir(parents=True, exist_ok=True)
-                self._file = os.open(self._path, NEW | SAFE_FLAGS, 0o600)
+                try:
+                    self._file = os.open(self._path, NEW | SAFE_FLAGS, 0o600)
+                except FileNotFoundError:
+                    self._directory.mkdir(parents=True, exist_ok=True)
+                    self._file = os.open(self._path, NEW | SAFE_FLAGS, 0o600)
         return self._file
 
     @contextlib.contextmanager
