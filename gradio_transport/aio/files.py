@@ -29,12 +29,22 @@ from ..calls.method_timeout import check_timeout, timeout_error
 from ..calls.requests import add_elapsed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase
-from ..files.disk import WRITE_BYTES, PartFile
+from ..files.disk import PartFile
 from ..files.fetch import PLAYLIST_SECONDS, is_playlist, whole_file_url
 from ..files.outputs import ServerFile
 from .closing import Closing
 
 T = TypeVar("T")
+
+WRITE_BYTES = 512 * 1024
+"""Bytes of a file that are held back before a worker thread writes them.
+
+With fewer there are more changes of the thread. More do not fit the caches of a CPU, and leave less time in which
+the next bytes are received.
+"""
+
+SMALL_BYTES = 1024 * 1024
+"""The size of a file up to which it is created, written and published in one visit to a worker thread."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -82,21 +92,17 @@ class AsyncRemoteFile(RemoteFileView):
                     if isinstance(chunk, Restart):
                         await anyio.to_thread.run_sync(part.restart)
                         continue
-                    if not part.size and not _is_small(download.total):
-                        # Report an unusable directory before the rest is fetched.
+                    is_small = download.total is not None and download.total <= SMALL_BYTES
+                    if not (is_small or part.size):  # report an unusable directory before the rest is fetched
                         await anyio.to_thread.run_sync(part.create)
-                    if part.add(chunk) >= WRITE_BYTES:
+                    held = part.add(chunk)
+                    if held > SMALL_BYTES or (held >= WRITE_BYTES and not is_small):
                         await anyio.to_thread.run_sync(part.write)
                     if progress is not None:
                         progress(part.size, download.total)
                 return await anyio.to_thread.run_sync(part.publish, self.name)
         finally:
             part.discard()
-
-
-def _is_small(total: int | None) -> bool:
-    """Return whether a file is created, written and published in one visit to a thread."""
-    return total is not None and total <= WRITE_BYTES
 
 
 async def run_within(seconds: float | None, what: str, phase: Phase, work: Awaitable[T]) -> T:

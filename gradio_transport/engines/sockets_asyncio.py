@@ -13,11 +13,11 @@ from typing import Any, cast
 
 import anyio.lowlevel
 
-from .bounds import Bounds, LateError
+from .bounds import Bounds, LateError, Stage
 from .connecting import NEXT_ADDRESS_SECONDS, Address, choose_addresses
 from .layers import is_ready
 from .stream_async import AsyncStream
-from .stream_state import SEND_BYTES
+from .stream_state import BODY_BYTES, SEND_BYTES
 
 BUFFER_BYTES = 256 * 1024
 """Received bytes above which the transport pauses reading until some are consumed."""
@@ -204,6 +204,8 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
             if self._is_ended:
                 return b""
             await self._wait(bounds)
+        if bounds.stage is Stage.BODY:
+            size = BODY_BYTES
         first = self._received.pop(0)
         if len(first) < SEND_BYTES and self._received:  # a large one is not copied
             first, self._received = b"".join([first, *self._received]), []

@@ -45,12 +45,10 @@ class AsyncStream(StreamState):
             with suppress(OSError):
                 await self._send_held()
         bounds, joiner = self._begin_reading(timeout)
-        wanted = self._read_size(max_bytes, bounds)
         try:
             while True:
                 self._check()
-                data = await self._receive(wanted, bounds)
-                self._was_full = len(data) >= max_bytes
+                data = await self._receive(max_bytes, bounds)
                 if joiner is None:
                     return data
                 joined = joiner.feed(data) if data else joiner.finish()

@@ -37,7 +37,6 @@ class StreamState:
         self._held_bytes = 0
         self._is_busy = False
         self._is_used = False
-        self._was_full = False
         self._is_shut_down = False
         bounds.attach(self)
 
@@ -86,13 +85,6 @@ class StreamState:
         elif bounds.stage is Stage.HEAD:  # the previous read returned data
             bounds.is_answered = True
         return bounds, None if bounds.stage is Stage.CONNECTING else bounds.joiner
-
-    def _read_size(self, max_bytes: int, bounds: Bounds) -> int:
-        """Return the most bytes to read, which are more after a read that was full, if it is of a body.
-
-        Why not always more: the system's memory for them is allocated before it is known how many there are.
-        """
-        return BODY_BYTES if self._was_full and bounds.stage is Stage.BODY else max_bytes
 
     def _check(self) -> None:
         if self._is_shut_down:

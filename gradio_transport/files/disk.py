@@ -32,9 +32,6 @@ Apps often give all images the same name, and a directory may have thousands of 
 MOST_NUMBERS = 1_000_000
 """The most files "name (1)", "name (2)" ...; a directory with more is a mistake."""
 
-WRITE_BYTES = 512 * 1024
-"""Bytes of one write. With fewer there are more switches of threads; more do not fit the caches of a CPU."""
-
 _COMPARE_BYTES = 1024 * 1024
 
 _SMALL_BYTES = 4096
@@ -84,7 +81,7 @@ class PartFile:
 
         with PartFile(directory) as part:
             for piece in pieces:
-                if part.add(piece) >= WRITE_BYTES:
+                if part.add(piece) >= 128 * 1024:
                     part.write()
             path = part.publish(name)
 

@@ -28,10 +28,13 @@ from ..calls.requests import add_elapsed
 from ..engines.base import ResponseStream, StreamEnded
 from ..engines.deadline import NEVER, Deadline
 from ..errors import LocalProtocolError, Phase
-from ..files.disk import WRITE_BYTES, PartFile
+from ..files.disk import PartFile
 from ..files.fetch import PLAYLIST_SECONDS, is_playlist, whole_file_url
 from ..files.outputs import ServerFile
 from .closing import Closing
+
+WRITE_BYTES = 128 * 1024
+"""Bytes of a file that are held back before they are written, so that small pieces are written together."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
