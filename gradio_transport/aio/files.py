@@ -39,8 +39,7 @@ T = TypeVar("T")
 WRITE_BYTES = 512 * 1024
 """Bytes of a file that are held back before a worker thread writes them.
 
-With fewer there are more changes of the thread. More do not fit the caches of a CPU, and leave less time in which
-the next bytes are received.
+With fewer there are more changes of the thread. More do not fit the caches of a CPU.
 """
 
 SMALL_BYTES = 1024 * 1024
