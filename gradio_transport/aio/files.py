@@ -36,14 +36,12 @@ from .closing import Closing
 
 T = TypeVar("T")
 
-WRITE_BYTES = 512 * 1024
-"""Bytes of a file that are held back before a worker thread writes them.
+HELD_BYTES = 1024 * 1024
+"""The most bytes of a file that are held back before a worker thread writes them.
 
-With fewer there are more changes of the thread. More do not fit the caches of a CPU.
+With fewer there are more changes of the thread. With more, the memory is new to the process each time. A
+file of this size is created, written and published in one visit to a thread.
 """
-
-SMALL_BYTES = 1024 * 1024
-"""The size of a file up to which it is created, written and published in one visit to a worker thread."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -91,11 +89,10 @@ class AsyncRemoteFile(RemoteFileView):
                     if isinstance(chunk, Restart):
                         await anyio.to_thread.run_sync(part.restart)
                         continue
-                    is_small = download.total is not None and download.total <= SMALL_BYTES
+                    is_small = download.total is not None and download.total <= HELD_BYTES
                     if not (is_small or part.size):  # report an unusable directory before the rest is fetched
                         await anyio.to_thread.run_sync(part.create)
-                    held = part.add(chunk)
-                    if held > SMALL_BYTES or (held >= WRITE_BYTES and not is_small):
+                    if part.add(chunk) > HELD_BYTES:
                         await anyio.to_thread.run_sync(part.write)
                     if progress is not None:
                         progress(part.size, download.total)
