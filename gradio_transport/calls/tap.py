@@ -211,7 +211,8 @@ class Taps:
 
     def chunk(self, channel: str, data: bytes) -> None:
         """Show bytes that are not input of a state machine: those of a file, or a heartbeat."""
-        self.show(Direction.IN, Kind.CHUNK, channel, 0, {"data": data}, remember=False)
+        if self._taps:
+            self.show(Direction.IN, Kind.CHUNK, channel, 0, {"data": data}, remember=False)
 
     def end(self, channel: str, closed: Closed) -> None:
         """Show the end of a stream that no state machine reads."""
