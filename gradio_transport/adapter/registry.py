@@ -44,7 +44,7 @@ class Choice:
 
     @property
     def warning(self) -> str:
-        """The warning of the chosen adapter, or an empty text."""
+        """The warning of the chosen adapter, or an empty string."""
         name = self.adapter.name
         return next((one.match.warning for one in self.candidates if one.name == name), "")
 
@@ -178,8 +178,8 @@ class Registry:
 
 def _match(adapter: Adapter, config: AppConfig, endpoint: Endpoint) -> Match:
     """Return the match of an adapter that was not requested alone."""
-    # If `match` decided, an adapter for other servers that always matches would take the calls of every Gradio
-    # app in an environment where it is installed.
+    # Why not let `match` decide? An adapter for other servers that always matches would take the calls of all
+    # Gradio apps in an environment where it is installed.
     if adapter.has_discovery and config.protocol != adapter.name:
         return Match(0, f"only for servers connected with protocol={adapter.name!r}")
     return adapter.match(config, endpoint)

@@ -73,7 +73,7 @@ def _title(app: Transport) -> str:
 
 
 def _version(app: Transport) -> str:
-    """Return the Gradio version; an empty text for a server that is not a Gradio app."""
+    """Return the Gradio version; an empty string for a server that is not a Gradio app."""
     if not app.config.release:
         return ""
     if app.config.version:
