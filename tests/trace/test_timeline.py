@@ -373,6 +373,12 @@ class TestGenerations:
             True,
         )
 
+    def test_a_socket_that_the_client_closed_has_ended_although_the_server_says_no_more(self) -> None:
+        call = kit("3.23.0/hello")
+        (socket,) = call.requests
+        assert socket.stream is not None
+        assert (socket.stream.end, socket.stream.ending) == (call.steps[-1].t, "local")
+
     def test_a_chat_completion_is_put_together(self) -> None:
         def delta(text: str | None, **more: Any) -> bytes:
             choice = {"index": 0, "delta": {} if text is None else {"content": text}, **more}

@@ -765,7 +765,9 @@ class TimelineBuilder:
         closes = frame.kind is not Kind.END
         ending = "local" if closes else str(frame.payload.get("ending") or "")
         whole = Stream() if stream is None or stream.step.stream is None else stream.step.stream
-        if not closes:
+        if closes:
+            whole.end, whole.ending = frame.t, ending  # its end may follow, but not always
+        else:
             self._streams.pop(place, None)
             code = frame.payload.get("code")
             whole.end, whole.ending, whole.end_frame = frame.t, ending, self._number
