@@ -19,7 +19,7 @@ AVOIDED = {
     r"(?:give|gives|giving|gave|given) up(?! to)": "stop, end or abandon",
     r"as far as": "if, or a sentence of its own",
     r"ask on": "keep polling",
-    r"an? (?:empty )?text or None|an empty text|takes a text(?=[;.,])|(?:is not|must be) a text": "string",
+    r"a text or None|an empty text|takes a text(?=[;.,])|(?:is not|must be) a text": "string",
     r"anew": "again",
 }
 """Patterns of words, and what to write instead. A match is a whole word, in any case."""
