@@ -44,7 +44,7 @@ class Component:
 
     @property
     def label(self) -> str:
-        """The visible label, or an empty text."""
+        """The visible label, or an empty string."""
         label = self.props.get("label")
         return label if isinstance(label, str) else ""
 

@@ -243,7 +243,7 @@ def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, 
 def _find_info(
     urls: AppURLs, config: AppConfig, max_redirects: int
 ) -> Generator[SendRequest, Response, tuple[JSONObject | None, str]]:
-    """Return ``/info`` (3.26+) and an empty text, or None and why it could not be read.
+    """Return ``/info`` (3.26+) and an empty string, or None and why it could not be read.
 
     Why not raise: the config has all that calls need, though less precisely. Only an unreachable or too slow
     server is an error.

@@ -62,7 +62,7 @@ def with_aliases(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
 
 
 def _identifier(label: str) -> str:
-    """Return a label as a keyword, such as ``"top_k"`` for "Top K", or an empty text."""
+    """Return a label as a keyword, such as ``"top_k"`` for "Top K", or an empty string."""
     if len(label) > _LONGEST_ALIAS:
         return ""
     # Normalized, because Python does that with the keywords of a call (its reference, §2.3).

@@ -305,7 +305,9 @@ class DiscoveredApp:
         """
         config = self.config
         chosen = [config.endpoint(endpoint)] if endpoint is not None else config.documented or config.callable
-        server = f"Gradio {config.version or '(no version)'}" if config.settings is None else config.title
+        server = f"Gradio {config.version or '(no version)'}"
+        if config.settings is not None:
+            server = config.title or "not a Gradio app"
         names: dict[str, list[str]] = {}
         for described in chosen:
             try:

@@ -82,7 +82,7 @@ def _check_name(setting: str, name: object) -> str:
 
 def _header_value(name: str, text: object) -> str:
     if not isinstance(text, str):
-        raise LocalProtocolError(f"The header {name!r} takes a text; got {_kind(text)}.")
+        raise LocalProtocolError(f"The header {name!r} takes a string; got {_kind(text)}.")
     problem = value_problem(text)
     if problem is not None:
         raise LocalProtocolError(f"The value of the header {name!r} {problem}. (The value is not shown.)")
@@ -103,7 +103,7 @@ def to_cookies(value: Mapping[str, str] | None) -> dict[str, str]:
         _check_name("cookies", name)
         if not isinstance(text, str) or not _COOKIE_VALUE.fullmatch(text):
             raise LocalProtocolError(
-                f"The value of the cookie {name!r} is not a text, or has characters that cookies do not "
+                f"The value of the cookie {name!r} is not a string, or has characters that cookies do not "
                 f"allow. Percent-encode it. (The value is not shown.)"
             )
     return dict(value)
@@ -113,14 +113,14 @@ def to_auth(value: tuple[str, str] | None) -> tuple[str, str] | None:
     """Return the user and password of a login, checked.
 
     Raises:
-        LocalProtocolError: It is not a pair of texts. The message never shows it.
+        LocalProtocolError: It is not a pair of strings. The message never shows it.
     """
     if value is None:
         return None
     parts: Sequence[object] = tuple(value) if isinstance(cast("object", value), tuple | list) else ()
     if len(parts) != 2 or not all(isinstance(part, str) and part for part in parts):
         raise LocalProtocolError(
-            "auth= takes a pair of texts: auth=('user', 'password'). Your value is not shown, because it may "
+            "auth= takes a pair of strings: auth=('user', 'password'). Your value is not shown, because it may "
             "contain a password."
         )
     return cast("tuple[str, str]", parts)
@@ -135,7 +135,7 @@ def to_token(value: str | None, name: str = "token") -> str | None:
     if value is None:
         return None
     if not isinstance(cast("object", value), str):
-        raise LocalProtocolError(f"{name}= takes a text or None; got {_kind(value)}.")
+        raise LocalProtocolError(f"{name}= takes a string or None; got {_kind(value)}.")
     # Why not strip it: a token with a line end usually comes from a file, and you should know.
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise LocalProtocolError(

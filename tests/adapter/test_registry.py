@@ -50,6 +50,19 @@ def test_a_list_is_an_order_of_preference() -> None:
     assert registry.choose(CONFIG, ENDPOINT, ["c", "a", "b"]).adapter.name == "a"
 
 
+def test_an_adapter_with_its_own_discovery_never_takes_the_calls_of_a_gradio_app() -> None:
+    greedy = adapter("greedy", 100)
+    type(greedy).discover = lambda self, context: iter(())
+    registry = Registry([greedy, adapter("plain", 50)])
+    choice = registry.choose(CONFIG, ENDPOINT)
+    assert choice.adapter.name == "plain"
+    assert "only for servers connected with protocol='greedy'" in choice.explain()
+    assert registry.choose(CONFIG, ENDPOINT, ["greedy", "plain"]).adapter.name == "plain"
+    own = AppConfig(protocol="greedy")
+    assert registry.choose(own, ENDPOINT).adapter.name == "greedy"
+    assert registry.choose(own, ENDPOINT, "greedy").adapter.name == "greedy"
+
+
 def test_a_name_forces_an_adapter_that_does_not_match() -> None:
     assert Registry([adapter("c", 0)]).choose(CONFIG, ENDPOINT, "c").adapter.name == "c"
 

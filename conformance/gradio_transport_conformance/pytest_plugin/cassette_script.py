@@ -29,7 +29,7 @@ class Unrecorded:
         sent: The request.
         nearest: The most similar recorded request of the same method and path; None: there is none.
         times: How often this exact request was recorded; it was sent more often.
-        waiting: The next recorded request that was not sent, or an empty text.
+        waiting: The next recorded request that was not sent, or an empty string.
     """
 
     method: str

@@ -216,7 +216,7 @@ def _app_address(trace: Trace) -> str:
 
 
 def _shown_address(discovery: RecordedSession) -> str:
-    """Return the address that an app's config names, or an empty text."""
+    """Return the address that an app's config names, or an empty string."""
     for request in discovery.requests:
         if request.path.endswith("/config") and request.status == 200:
             with suppress(ValueError):
