@@ -134,7 +134,8 @@ class Taps:
             how: Details of the attempt, such as the engine.
         """
         self._conclude(Kind.ERROR, "discover", error, how)
-        error.add_note(f"Last frames of the discovery:\n{self.note(0)}")
+        if frames := self.note(0):
+            error.add_note(f"Last frames of the discovery:\n{frames}")
         self.name_traces(error)
 
     def _conclude(
@@ -210,7 +211,8 @@ class Taps:
 
     def chunk(self, channel: str, data: bytes) -> None:
         """Show bytes that are not input of a state machine: those of a file, or a heartbeat."""
-        self.show(Direction.IN, Kind.CHUNK, channel, 0, {"data": data}, remember=False)
+        if self._taps:
+            self.show(Direction.IN, Kind.CHUNK, channel, 0, {"data": data}, remember=False)
 
     def end(self, channel: str, closed: Closed) -> None:
         """Show the end of a stream that no state machine reads."""
@@ -224,11 +226,11 @@ class Taps:
         return self.show(Direction.IN, Kind.END, channel, session, payload, text)
 
     def note(self, session: int) -> str:
-        """Return the last frames of a session as text, without headers, queries or secrets."""
+        """Return the last frames of a session as text, without headers, queries or secrets; empty if none."""
         remembered = self.ring.copy()  # copied at once, because other threads continue
         frames = [frame for frame in remembered if frame.session in (0, session)][-_NOTE_FRAMES:]
         if not frames:
-            return "no frames"
+            return ""
         start, texts = frames[0].t, self._note_texts(frames)
         return "\n".join(
             f"  {frame.t - start:8.3f}  {_line(frame, text)}"
@@ -439,6 +441,6 @@ class TappedSession:
             error.elapsed = self.taps.clock() - started
         if error.last_event is None:
             error.last_event = exchange.last_event
-        if isinstance(event, Failed):
-            error.add_note(f"Last frames of the session:\n{self.taps.note(self.number)}")
+        if isinstance(event, Failed) and (frames := self.taps.note(self.number)):
+            error.add_note(f"Last frames of the session:\n{frames}")
         self.taps.name_traces(error)

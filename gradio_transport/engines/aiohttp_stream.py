@@ -222,6 +222,7 @@ class AiohttpStream:
         self._silence = _Silence(patience, response.content)
         self._proxy = route.proxy
         self.head = response_head(response, route.forwarder)
+        self._is_chunked = "transfer-encoding" in self.head.headers
 
     async def _next_chunk(self) -> bytes:
         """Return the next decoded bytes, or no bytes at the end of the body."""
@@ -248,15 +249,8 @@ class AiohttpStream:
         if self._is_check_due():
             await anyio.lowlevel.checkpoint_if_cancelled()
         error: Exception | None = None
-        content = self._response.content
         try:
-            chunk = content.read_nowait()
-            if not chunk and not content.is_eof():
-                self._silence.begin()
-                try:
-                    chunk = await content.readany()
-                finally:
-                    self._silence.end()
+            chunk = await self._read_any()
             if chunk or not (error := self._connection_error()):
                 return chunk
         except (aiohttp.ClientError, OSError, RuntimeError) as caught:
@@ -265,6 +259,18 @@ class AiohttpStream:
         self._end = StreamEnded(Closed(ending, reason=add_proxy(reason(error), self._proxy)))
         self._end.__cause__ = error
         return self._take_buffered() or await self._next_data()
+
+    async def _read_any(self) -> bytes:
+        """Return received data. That of several reads is joined only if it may be small."""
+        content = self._response.content
+        if self._is_chunked and (data := content.read_nowait()):
+            return data
+        if not content.is_eof():
+            self._silence.begin()
+        try:
+            return await content.readany() if self._is_chunked else (await content.readchunk())[0]
+        finally:
+            self._silence.end()
 
     def _connection_error(self) -> Exception | None:
         """Return why the connection broke, for a body that ends with its connection.

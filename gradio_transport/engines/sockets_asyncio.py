@@ -13,12 +13,12 @@ from typing import Any, cast
 
 import anyio.lowlevel
 
-from .bounds import Bounds, LateError
+from .bounds import Bounds, LateError, Stage
 from .cancel_checks import cancel_checks
 from .connecting import NEXT_ADDRESS_SECONDS, Address, choose_addresses
 from .layers import is_ready
 from .stream_async import AsyncStream
-from .stream_state import SEND_BYTES
+from .stream_state import BODY_BYTES, SEND_BYTES
 
 BUFFER_BYTES = 256 * 1024
 """Received bytes above which the transport pauses reading until some are consumed."""
@@ -206,13 +206,19 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
             if self._is_ended:
                 return b""
             await self._wait(bounds)
-        data = self._received[0] if len(self._received) == 1 else b"".join(self._received)
-        rest = data[size:]
-        self._received, self._received_bytes = [rest] if rest else [], len(rest)
+        if bounds.stage is Stage.BODY:
+            size = BODY_BYTES
+        first = self._received.pop(0)
+        if len(first) < SEND_BYTES and self._received:  # a large one is not copied
+            first, self._received = b"".join([first, *self._received]), []
+        data, rest = first[:size], first[size:]
+        if rest:
+            self._received.insert(0, rest)
+        self._received_bytes -= len(data)
         if self._is_full and self._received_bytes <= BUFFER_BYTES // 2:
             self._is_full = False
             self._transport.resume_reading()
-        return data[:size]
+        return data
 
     async def _send(self, data: bytes, bounds: Bounds) -> None:
         view = memoryview(data)

@@ -379,10 +379,14 @@ class TestSocketScript:
     @pytest.mark.parametrize(
         ("end", "closing"),
         [
-            (None, (False, 1000)),
+            (None, (False, None)),
             (Closed(Ending.CLEAN, 1000), (True, 1000)),
             (Closed(Ending.CLEAN, 1012), (True, 1012)),
-            (Closed(Ending.LOCAL), (False, 1000)),
+            (Closed(Ending.CLEAN), (True, 1000)),
+            (Closed(Ending.RESET, 1011), (True, 1011)),
+            (Closed(Ending.RESET), (True, None)),
+            (Closed(Ending.RESET, 1006), (True, None)),
+            (Closed(Ending.LOCAL), (False, None)),
         ],
     )
     def test_how_it_ends(self, end, closing):

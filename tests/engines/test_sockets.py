@@ -18,6 +18,7 @@ import pytest
 import trustme
 
 from gradio_transport.engines import connecting as module
+from gradio_transport.engines import sockets
 from gradio_transport.engines.base import Patience
 from gradio_transport.engines.bounds import Bounds, BrokenError, LateError, NotSentError
 from gradio_transport.engines.chunk_joining import ChunkJoiner
@@ -26,7 +27,7 @@ from gradio_transport.engines.httpcore_sync import HTTPEngine
 from gradio_transport.engines.layers import is_ready
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.engines.sockets import SocketBackend, SocketStream
-from gradio_transport.engines.stream_state import HELD_BYTES
+from gradio_transport.engines.stream_state import BODY_BYTES, HELD_BYTES
 from gradio_transport.errors import Phase
 from gradio_transport.protocol.commands import Request
 
@@ -237,6 +238,32 @@ class TestRequests:
             wait: Any = of.timeouts()["read"]
             stream.write(GET, wait)
             assert read_all(stream, wait).endswith(b"\r\n\r\n2\r\nab\r\n0")
+            stream.close()
+
+    def test_only_a_large_body_comes_in_larger_reads(self, monkeypatch):
+        monkeypatch.setattr(sockets, "_LARGE_BODY_BYTES", BODY_BYTES)
+        taken = threading.Event()
+
+        def serve(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.sendall(bytes(4 * BODY_BYTES))
+            taken.wait(10)
+            connection.sendall(b"end")
+
+        with served(serve) as port:
+            of = bounds()
+            stream = connected(port, of)
+            wait: Any = of.timeouts(patience())["read"]
+            sizes = [len(ask(stream, of)), len(stream.read(65536, wait))]
+            assert max(sizes) <= 65536  # of a head
+            of.begin_body()
+            before = len(sizes)
+            while sum(sizes) < 4 * BODY_BYTES:
+                sizes.append(len(stream.read(65536, wait)))
+            small = sizes[: before + BODY_BYTES // 65536]
+            assert max(small) <= 65536 < max(sizes) <= BODY_BYTES
+            taken.set()
+            assert read_all(stream, wait) == b"end"
             stream.close()
 
 

@@ -30,7 +30,8 @@ Example:
 
 A request that was not recorded gets the reply to the most similar one of the same path, or 404. With --strict
 it gets status 500, a websocket is closed with code 1008, and stderr shows the request and the expected one. A
-stream that the recorded client closed stays open until the client closes it.
+stream or websocket that broke breaks again. A stream that the recorded client closed stays open until the
+client closes it.
 
 With --serve messages the server follows the client: it replies to recorded calls in any order, as often as
 they come, and by other routes of that Gradio version. A request without a recorded reply gets status 501, and

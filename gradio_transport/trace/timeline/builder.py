@@ -435,7 +435,7 @@ class TimelineBuilder:
             self._end(call, End(Outcome.CANCELLED), frame.t, self._number)
         elif frame.kind is Kind.ERROR:
             self._end(
-                call, End(Outcome.GIVEN_UP, step.error, step.message, call.phase), frame.t, self._number
+                call, End(Outcome.ABANDONED, step.error, step.message, call.phase), frame.t, self._number
             )
         elif step.name == REFUSED:
             self._end(call, End(Outcome.REFUSED, step.error, step.message), frame.t, self._number)
@@ -871,12 +871,12 @@ def _stream_end(stream: Stream, ending: str) -> End:
     match ending:
         case "idle":
             return End(
-                Outcome.GIVEN_UP, "TimeoutExpired", f"No more data arrived on the stream{why}.", "stream"
+                Outcome.ABANDONED, "TimeoutExpired", f"No more data arrived on the stream{why}.", "stream"
             )
         case "too large":
             return End(Outcome.FAILED, "EventTooLarge", f"A message is larger than the limit{why}.", "stream")
         case "local":
-            return End(Outcome.GIVEN_UP, "", f"The client closed the stream{why}.", "stream")
+            return End(Outcome.ABANDONED, "", f"The client closed the stream{why}.", "stream")
         case "clean":
             return End(Outcome.FAILED, "StreamLost", f"The stream ended before the call did{why}.", "stream")
         case _:
