@@ -59,28 +59,28 @@ class Pools:
             make: Returns a new pool of httpcore with at most so many connections.
         """
         pools = self._pools.setdefault(key, [])
-        for pool in pools:
-            if pool.requests < pool.room:
+        for found in pools:
+            if found.requests < found.room:
                 break
         else:
             room = min(POOL_CONNECTIONS, self._connections - sum(pool.room for pool in pools))
-            pool = Pool(key, make(room), room)
-            pools.append(pool)
-        pool.requests += 1
-        return pool
+            found = Pool(key, make(room), room)
+            pools.append(found)
+        found.requests += 1
+        return found
 
-    def release(self, pool: Pool) -> Any | None:
+    def release(self, used: Pool) -> Any | None:
         """End a request. Return the pool of httpcore if it must be closed now.
 
         That is a pool beside another one when its last request ends. Its idle connections would stay open,
         because httpcore closes them only when the pool is used again.
         """
-        pool.requests -= 1
-        pools = self._pools.get(pool.key, [])
-        if pool.requests or pool not in pools or len(pools) == 1:
+        used.requests -= 1
+        pools = self._pools.get(used.key, [])
+        if used.requests or used not in pools or len(pools) == 1:
             return None
-        pools.remove(pool)
-        return pool.core
+        pools.remove(used)
+        return used.core
 
     def clear(self) -> list[Any]:
         """Forget all pools, and return those of httpcore to close."""

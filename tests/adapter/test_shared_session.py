@@ -684,3 +684,13 @@ def test_the_ends_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatc
     for event_id in ("e1", "e2", "e3"):
         complete(machine, event_id)
     assert (machine.stray_messages, machine._parked_count) == (2, 1)
+
+
+def test_a_call_cancelled_while_it_joins_waits_for_the_calls_of_its_function() -> None:
+    machine = crowd()
+    exchange, join = joining(machine, 0)
+    machine.cancel(exchange, 0.0)
+    assert cancelled_ids(machine.reply(join, joined("new"), 0.0)) == []
+    for number in range(2, 20, 2):
+        assert cancelled_ids(complete(machine, f"r{number}")) == []
+    assert cancelled_ids(complete(machine, "r0")) == ["new"]
