@@ -160,7 +160,7 @@ class AsyncReader(Closing):
                 yield chunk
 
     async def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, or all for -1; an empty text of bytes at the end."""
+        """Return up to `size` bytes, or all for -1; empty bytes at the end."""
         assert self._download is not None
         chunks = cast("AsyncIterator[bytes]", aiter(self._download))
         while size < 0 or len(self._held) < size:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import anyio.lowlevel
 
 from .bounds import Bounds, LateError, Stage
+from .cancel_checks import cancel_checks
 from .connecting import NEXT_ADDRESS_SECONDS, Address, choose_addresses
 from .layers import is_ready
 from .stream_async import AsyncStream
@@ -135,6 +136,7 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
         self._is_congested = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[bool] | None = None
+        self._is_check_due = cancel_checks()
         super().__init__(bounds, write_error)
 
     # --- called by the event loop --------------------------------------------------------------------------
@@ -182,8 +184,8 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
 
     async def _wait(self, bounds: Bounds) -> None:
         """Wait for a change. Only one task has the connection, so only one waits."""
-        # anyio does not cancel a task whose wait has just ended, so never one that always has data.
-        await anyio.lowlevel.checkpoint_if_cancelled()
+        if self._is_check_due():
+            await anyio.lowlevel.checkpoint_if_cancelled()
         seconds = bounds.seconds_left()
         self._waiter = waiter = self._loop.create_future()
         timer = None if seconds == math.inf else self._loop.call_later(seconds, _expire, waiter)

@@ -48,7 +48,7 @@ def bounds(connect: float | None = 5.0, silence: float | None = 5.0, **options: 
 
 
 def wait(of: Bounds) -> Any:
-    return of.timeouts(Patience(5, 5, "join", Phase.JOIN, 1000))["read"]
+    return of.timeouts()["read"]
 
 
 async def connected(port: int, of: Bounds) -> AsyncStream:
