@@ -120,8 +120,8 @@ def to_auth(value: tuple[str, str] | None) -> tuple[str, str] | None:
     parts: Sequence[object] = tuple(value) if isinstance(cast("object", value), tuple | list) else ()
     if len(parts) != 2 or not all(isinstance(part, str) and part for part in parts):
         raise LocalProtocolError(
-            "auth= takes a pair of strings: auth=('user', 'password'). Your value is not shown, because it may "
-            "contain a password."
+            "auth= takes a pair of strings: auth=('user', 'password'). Your value is not shown, because it "
+            "may contain a password."
         )
     return cast("tuple[str, str]", parts)
 
