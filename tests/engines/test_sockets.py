@@ -253,7 +253,7 @@ class TestRequests:
         with served(serve) as port:
             of = bounds()
             stream = connected(port, of)
-            wait: Any = of.timeouts(patience())["read"]
+            wait: Any = of.timeouts()["read"]
             sizes = [len(ask(stream, of)), len(stream.read(65536, wait))]
             assert max(sizes) <= 65536  # of a head
             of.begin_body()
