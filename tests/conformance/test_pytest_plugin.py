@@ -440,7 +440,7 @@ def test_it(gradio_url):
 @pytest.mark.parametrize(
     ("mark", "message"),
     [
-        ("", "gradio_url is for tests with the mark"),
+        ("", "gradio_url needs the mark"),
         ('@pytest.mark.gradio_cassette("../../x")', "is outside of"),
         ('@pytest.mark.gradio_cassette("x", sauce="y")', "takes a name, source= and secrets=, not sauce"),
     ],
