@@ -154,7 +154,7 @@ class AiohttpEngine:
             )  # raises if asyncio is not running; `asyncio.timeout` would not say so
         whole, stream = patience.whole_seconds, None
         try:
-            # Why not always with a timeout: each takes as long as a tenth of a short request.
+            # Why not always with a timeout: each makes about twenty function calls, for nothing here.
             async with asyncio.timeout(whole + _GRACE_SECONDS) if whole is not None else _NO_TIMEOUT:
                 stream = await self.stream(request, patience)
                 try:

@@ -196,7 +196,7 @@ class _Silence:
         if left > 0:
             self._set_timer(left)
         else:
-            self._content.set_exception(aiohttp.SocketTimeoutError("no bytes within the time"))
+            self._content.set_exception(aiohttp.SocketTimeoutError("no data arrived in time"))
 
 
 class AiohttpStream:
