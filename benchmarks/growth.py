@@ -18,6 +18,9 @@ from .history import about
 from .reporting import aligned, number, table, where
 from .running import GivenUp, Plan, Worker, serving
 
+ROUND_SECONDS = 600.0
+"""No round may take longer. Ten thousand calls take minutes on a busy machine."""
+
 FACES = ("transport-sync", "transport-async", "transport-aiohttp")
 
 Curves = dict[str, dict[str, dict[str, dict[str, list[float]]]]]
@@ -111,7 +114,7 @@ def run(rounds: int, only: Sequence[str]) -> dict[str, Any]:
 def _measure(curve: Curve, size: int, driver: str, url: str) -> dict[str, float]:
     plan = Plan(curve.name, curve.name)
     try:
-        worker = Worker(driver, url, plan, {"size": size})
+        worker = Worker(driver, url, plan, {"size": size}, ROUND_SECONDS)
         try:
             return worker.round()
         finally:

@@ -116,7 +116,10 @@ class GivenUp(Exception):
 class Worker:
     """A driver's process, for one plan."""
 
-    def __init__(self, driver: str, url: str, plan: Plan, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self, driver: str, url: str, plan: Plan, arguments: dict[str, Any], seconds: float = ROUND_SECONDS
+    ) -> None:
+        self.seconds = seconds
         command = [python(environment_of(driver)), "-m", "benchmarks.worker", driver, url, plan.verb]
         self.process = subprocess.Popen(
             [*command, json.dumps(arguments), plan.loop],
@@ -140,7 +143,7 @@ class Worker:
 
     def answer(self) -> Any:
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], ROUND_SECONDS)
+        ready, _, _ = select.select([self.process.stdout], [], [], self.seconds)
         line = self.process.stdout.readline() if ready else ""
         if not line:
             self.process.kill()
