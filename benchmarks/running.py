@@ -23,7 +23,7 @@ Figures = dict[str, list[float]]
 """Name of a figure -> its value in each round."""
 
 ROUND_SECONDS = 120.0
-"""No round may take longer; a driver that does is given up."""
+"""No round may take longer; a driver that does is stopped."""
 
 BLOCKING = ("gradio_client", "transport-client", "transport-sync", "httpx-sync")
 TASKS = ("transport-async", "httpx-async", "transport-aiohttp", "aiohttp", "raw-asyncio")

@@ -47,12 +47,12 @@ class Accounts:
         self.ends: dict[str, list[str]] = {}
 
     def open(self, name: str) -> None:
-        """Take note of a call that is made now."""
+        """Record a call that is made now."""
         with self._lock:
             self.ends[name] = []
 
     def end(self, name: str, how: str) -> None:
-        """Take note of the end of a call."""
+        """Record the end of a call."""
         with self._lock:
             self.ends[name].append(how)
 

@@ -63,7 +63,7 @@ ABOUT = {
     "adapters": "A complete adapter for another protocol, as a package, and its tests.",
     "debugging/trace": "The commands that show, check, replay, compare, redact and convert traces.",
     "clients": "gradio_client, @gradio/client, curl and this library, graded on recordings of real servers.",
-    "wire": "The wire protocol of every Gradio version, as far as a client must know it.",
+    "wire": "The wire protocol of every Gradio version: what a client must know.",
     "driver-protocol": "The messages between a conformance run and the driver of a client.",
     "api/adapters": "The names that an adapter imports.",
 }

@@ -124,7 +124,7 @@ TABLES: Mapping[str, Callable[[], str]] = {"names": names, "raised": raised}
 
 
 def with_tables(text: str) -> str:
-    """Return the text of the page with its tables written anew."""
+    """Return the text of the page with its tables written again."""
     for title, table in TABLES.items():
         begin, end = f"<!-- {title}: written by docs/_surface.py -->\n", f"<!-- {title}: end -->\n"
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)

@@ -38,6 +38,9 @@ class HTTPClient(Protocol):
         ...
 
 
+_DEFAULT_LIMITS = Limits()
+_DEFAULT_RETRY = RetryPolicy.none()
+
 _LIBRARIES = ("httpx", "httpx2")
 _SYNC_METHODS = ("request", "stream", "websocket", "close")
 _ASYNC_METHODS = ("request", "stream", "websocket", "aclose")
@@ -148,7 +151,7 @@ def _http_settings(verify: object, proxy: str | None, limits: Limits | None, tru
     check_verify(verify)
     check_proxy(proxy)
     check_instance("trust_env", trust_env, bool, "True or False")
-    connections = limits.connections if isinstance(limits, Limits) else Limits().connections
+    connections = (limits if isinstance(limits, Limits) else _DEFAULT_LIMITS).connections
     return HTTPSettings(verify=cast("Any", verify), proxy=proxy, connections=connections, trust_env=trust_env)
 
 
@@ -183,8 +186,8 @@ def _options(
         foreign_files=foreign_files,
         trust_redirects=trust_redirects,
         timeouts=timeouts,
-        limits=Limits() if limits is None else limits,
-        retry=RetryPolicy.none() if retry is None else retry,
+        limits=_DEFAULT_LIMITS if limits is None else limits,
+        retry=_DEFAULT_RETRY if retry is None else retry,
         http=http,
         tap=tap,
         observer=observer,

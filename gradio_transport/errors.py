@@ -447,7 +447,7 @@ def list_texts(
 
 
 def did_you_mean(wrong: str, known: Sequence[str]) -> str:
-    """Return ``" Did you mean …?"`` for the nearest known names, or an empty text."""
+    """Return ``" Did you mean …?"`` for the nearest known names, or an empty string."""
     import difflib
 
     if len(wrong) > _NAME_CHARACTERS:

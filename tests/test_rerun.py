@@ -256,7 +256,7 @@ def test_a_new_parameter_needs_a_default() -> None:
 
 def test_a_parameter_of_another_kind_is_a_note() -> None:
     planned = planned_for(number("a"), Parameter(name="b", component="Textbox"))
-    assert any("is a Textbox" in note for note in planned.notes)
+    assert any("is now a Textbox" in note for note in planned.notes)
 
 
 def test_a_redacted_argument_is_needed() -> None:

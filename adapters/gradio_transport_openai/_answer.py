@@ -155,7 +155,7 @@ def _text(content: Any) -> str:
 
 
 def _append_text(text: Any, piece: str) -> str:
-    """Return a text with one more piece. A value that is not a text is replaced."""
+    """Return a text with one more piece. A value that is not a string is replaced."""
     return text + piece if isinstance(text, str) else piece
 
 

@@ -93,7 +93,7 @@ def _decode_base64(name: str, text: str) -> tuple[str, bytes]:
     try:
         return media_type, base64.b64decode("".join(body.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"the data of the file {name!r} is a text, but not base64") from None
+        raise ValueError(f"the data of the file {name!r} is not base64") from None
 
 
 def is_allowed(file: File, types: Sequence[str]) -> bool:
@@ -106,7 +106,7 @@ def as_text(file: File) -> str:
     """Return a text file as it is appended to a prompt: its name, and the content in a fence.
 
     Raises:
-        ValueError: It is not a text.
+        ValueError: It is not a string.
     """
     try:
         text = file.data.decode("utf-8-sig")

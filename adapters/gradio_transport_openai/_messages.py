@@ -140,7 +140,7 @@ def _pieces(value: Any) -> Iterator[Any]:
     elif any(getattr(value, name, None) is not None for name in ("path", "url", "content", "data")):
         yield value
     else:
-        raise ValueError(f"it must be a text, or a text with files, got {type(value).__name__}")
+        raise ValueError(f"it must be a string, or a text with files, got {type(value).__name__}")
 
 
 def _parts_of_mapping(value: Mapping[str, Any]) -> Iterator[Any]:
@@ -168,5 +168,5 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ValueError(f"text must be a text, got {type(value).__name__}")
+        raise ValueError(f"text must be a string, got {type(value).__name__}")
     return value

@@ -52,7 +52,7 @@ def read_settings(given: Mapping[str, Any]) -> ChatSettings:
             "model", model, "the id of a model, such as 'llama3.2', or None for the only one"
         )
     if system is not None and not isinstance(system, str):
-        raise _setting_error("system_message", system, "a text or None")
+        raise _setting_error("system_message", system, "a string or None")
     if not isinstance(streaming, bool):
         raise _setting_error("streaming", streaming, "True or False")
     return ChatSettings(

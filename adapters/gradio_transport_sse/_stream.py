@@ -118,7 +118,7 @@ class StreamExchange(Exchange):
         """Process one message of this call."""
         if self.diffs and message.get("msg") == "process_generating":
             frame = decode_generating(message, self.event_id, self._frames.next)
-            return Output([frame], held=self._frames.made_bytes)
+            return Output([frame], held=self._frames.made_bytes, copies=self._frames.copies)
         event = decode(message, quoted_errors=self._quoted_errors, cancellable=self._has_cancel_route)
         return Output([event, *self._end_events(event)])
 
@@ -244,6 +244,13 @@ def join_body(context: SessionContext, invocation: Invocation) -> dict[str, Any]
     return body
 
 
+def another_protocol(config: AppConfig) -> str:
+    """Return the reason why an adapter does not match the protocol of a server."""
+    if config.protocol is None:
+        return "the server names no protocol, as all before 4.0"
+    return f"the server says protocol {config.protocol!r}"
+
+
 class StreamAdapter(Adapter):
     """Base of sse_v1 to sse_v3."""
 
@@ -255,7 +262,7 @@ class StreamAdapter(Adapter):
         """Match the protocol that the server names."""
         if config.protocol == self.name:
             return Match(100, f"the server says protocol {self.name!r}")
-        return Match(0, f"the server says protocol {config.protocol!r}")
+        return Match(0, another_protocol(config))
 
     def capabilities(self, config: AppConfig) -> Capabilities:
         """Return the capabilities of the queue of 4.9+."""
@@ -278,4 +285,4 @@ class StreamAdapter(Adapter):
         return SharedStreamSession(context, self.exchange)
 
 
-__all__ = ["StreamAdapter", "StreamExchange", "join_body"]
+__all__ = ["StreamAdapter", "StreamExchange", "another_protocol", "join_body"]

@@ -43,6 +43,8 @@ from gradio_transport.adapter import (
     refusal,
 )
 
+from ._stream import another_protocol
+
 
 class JoinStreamExchange(Exchange):
     """One call over its own stream; the data follow on the server's request."""
@@ -153,7 +155,7 @@ class SSEv0(Adapter):
         """Match the protocol that the server names."""
         if config.protocol == self.name:
             return Match(100, "the server says protocol 'sse'")
-        return Match(0, f"the server says protocol {config.protocol!r}")
+        return Match(0, another_protocol(config))
 
     def capabilities(self, config: AppConfig) -> Capabilities:
         """Return the capabilities of the queue of 4.0 to 4.8."""

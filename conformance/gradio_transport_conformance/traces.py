@@ -16,6 +16,8 @@ import threading
 from importlib import resources
 from pathlib import Path
 
+from gradio_transport.errors import did_you_mean
+
 from .cases import numbers
 
 _ARCHIVE = ".tar.xz"
@@ -30,7 +32,7 @@ def folder(version: str) -> Path:
         LookupError: The version was not recorded; the message lists the recorded versions.
     """
     if version not in versions():
-        raise LookupError(f"no traces of Gradio {version!r} are shipped; there are {', '.join(versions())}")
+        raise LookupError(_no_traces(version))
     plain = _shipped() / version
     if plain.is_dir():
         return plain
@@ -59,10 +61,20 @@ def shipped_trace(name: str) -> Path:
         LookupError: There is no such trace; the message lists those of the version, or the versions.
     """
     version, _, case = name.removesuffix(".jsonl").partition("/")
-    known = {path.stem: path for path in traces(version)} if version in versions() else {}
+    if version not in versions():
+        raise LookupError(_no_traces(version))
+    known = {path.stem: path for path in traces(version)}
     if case in known:
         return known[case]
-    raise LookupError(f"no trace {name!r} is shipped; there are {', '.join(known or versions())}")
+    raise LookupError(
+        f"The kit has no trace {case!r} of Gradio {version}.{did_you_mean(case, [*known])} "
+        f"It has {', '.join(known)}."
+    )
+
+
+def _no_traces(version: str) -> str:
+    near = did_you_mean(version, versions())
+    return f"The kit has no traces of Gradio {version!r}.{near} It has {', '.join(versions())}."
 
 
 def _shipped() -> Path:

@@ -171,8 +171,8 @@ def _merged(version: str, results: Sequence[Result]) -> list[Result]:
     """Return the stored results of a version, with the results of some cases replaced."""
     from .report import load
 
-    anew = {one.case for one in results}
-    return [one for one in load().get(version, []) if one.case not in anew] + list(results)
+    replaced = {one.case for one in results}
+    return [one for one in load().get(version, []) if one.case not in replaced] + list(results)
 
 
 def _show_changes(earlier: Path, now: Path, cases: Sequence[str]) -> None:

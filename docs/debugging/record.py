@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records the worked cases of docs/debugging.md anew, from real servers; takes two minutes.
+"""Records the worked cases of docs/debugging.md again, from real servers; takes two minutes.
 
     python docs/debugging/record.py
 

@@ -85,7 +85,7 @@ from ..protocol.commands import (
     SendText,
     WakeAt,
 )
-from ..protocol.diff import DiffDecoder
+from ..protocol.diff import CopiedList, DiffDecoder
 from ..protocol.flow import State
 from ..protocol.json import decode_json, encode_json
 from ..protocol.messages import decode, decode_generating, decode_output, event_id_of
@@ -108,9 +108,9 @@ __all__ = [
     "Command", "SendRequest", "OpenStream", "DropStream", "OpenWebSocket", "SendText", "DropWebSocket",
     "WakeAt", "Request", "Response", "Closed", "Ending",
     # encoding and decoding
-    "DiffDecoder", "MAX_JSON_DEPTH", "SSEDecoder", "ServerSentEvent", "State", "app_error", "decode",
-    "decode_generating", "decode_json", "decode_output", "did_you_mean", "encode_json", "event_id_of",
-    "excerpt", "list_texts", "percent_encode", "refusal",
+    "CopiedList", "DiffDecoder", "MAX_JSON_DEPTH", "SSEDecoder", "ServerSentEvent", "State", "app_error",
+    "decode", "decode_generating", "decode_json", "decode_output", "did_you_mean", "encode_json",
+    "event_id_of", "excerpt", "list_texts", "percent_encode", "refusal",
     # events
     "Achieved", "Cancelled", "CloseStream", "Estimation", "Event", "Failed", "Heartbeat", "Joined",
     "Log", "ProcessCompleted", "ProcessGenerating", "ProcessStarts", "ProcessStreaming", "Progress",

@@ -47,6 +47,7 @@ from ..protocol.commands import (
     Response,
     SendRequest,
 )
+from ..protocol.diff import NO_COPIES, Copies
 from ..protocol.flow import State
 from ..protocol.json import decode_json
 from ..protocol.reach import may_have_reached
@@ -109,11 +110,14 @@ class Output:
     Attributes:
         held: Bytes of memory that the events take beyond the input, for the mailbox: values that the exchange
             builds from several messages.
+        copies: The lists of those values that this message edits (`DiffDecoder.copies`). The search for files
+            then needs no comparison with the lists before.
     """
 
     events: list[Event] = attrs.field(factory=_no_events)
     commands: list[Command] = attrs.field(factory=no_commands)
     held: int = 0
+    copies: Copies = NO_COPIES
 
 
 class Exchange(abc.ABC):

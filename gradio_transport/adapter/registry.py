@@ -44,7 +44,7 @@ class Choice:
 
     @property
     def warning(self) -> str:
-        """The warning of the chosen adapter, or an empty text."""
+        """The warning of the chosen adapter, or an empty string."""
         name = self.adapter.name
         return next((one.match.warning for one in self.candidates if one.name == name), "")
 
@@ -119,7 +119,7 @@ class Registry:
             return Choice(adapter, (Candidate(protocol, self.package(protocol), match),))
         names = self.names() if isinstance(protocol, str) else list(protocol)
         candidates = tuple(
-            Candidate(name, self.package(name), self.get(name).match(config, endpoint)) for name in names
+            Candidate(name, self.package(name), _match(self.get(name), config, endpoint)) for name in names
         )
         least = AUTO_SCORE if isinstance(protocol, str) else 1
         willing = [candidate for candidate in candidates if candidate.match.score >= least]
@@ -174,6 +174,15 @@ class Registry:
                 phase=Phase.DISCOVER,
             )
         return adapter
+
+
+def _match(adapter: Adapter, config: AppConfig, endpoint: Endpoint) -> Match:
+    """Return the match of an adapter that was not requested alone."""
+    # Why not let `match` decide? An adapter for other servers that always matches would take the calls of all
+    # Gradio apps in an environment where it is installed.
+    if adapter.has_discovery and config.protocol != adapter.name:
+        return Match(0, f"only for servers connected with protocol={adapter.name!r}")
+    return adapter.match(config, endpoint)
 
 
 def _distribution(entry_point: metadata.EntryPoint) -> str:

@@ -16,6 +16,7 @@ driver has one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
@@ -47,6 +48,7 @@ from ..protocol.commands import (
     Response,
     SendRequest,
 )
+from ..protocol.diff import NO_COPIES, Copies
 from ..protocol.flow import State, advance, follow
 from ..protocol.json import held_bytes
 from ..protocol.sse import SSEDecoder
@@ -59,11 +61,13 @@ class Delivery:
 
     Attributes:
         size: Bytes of memory of the event, for the mailbox; see `held_bytes`.
+        copies: See `Output`.
     """
 
     exchange: Exchange
     event: Event
     size: int = 0
+    copies: Copies = NO_COPIES
 
 
 _no_deliveries = cast("Callable[[], list[Delivery]]", list)  # as `no_commands`
@@ -95,6 +99,8 @@ class Session:
         self.context = context
         self._exchange = exchange
         self._exchanges: dict[str, Exchange] = {}
+        self._functions: Counter[int] = Counter()
+        """Number of the calls in progress of each function."""
         self._decoders: dict[str, SSEDecoder] = {}
         self._count = 0
 
@@ -113,6 +119,7 @@ class Session:
         self._count += 1
         exchange = self._exchange(self.context, invocation, str(self._count))
         self._exchanges[exchange.key] = exchange
+        self._functions[invocation.endpoint.fn_index] += 1
         return exchange
 
     def start(self, exchange: Exchange, now: float) -> Turn:
@@ -143,10 +150,8 @@ class Session:
 
     def _siblings(self, exchange: Exchange) -> bool:
         """Return whether other calls of the same endpoint are in progress."""
-        number = exchange.invocation.endpoint.fn_index
-        return any(
-            other is not exchange and other.invocation.endpoint.fn_index == number for other in self.active
-        )
+        own = exchange.key in self._exchanges
+        return self._functions[exchange.invocation.endpoint.fn_index] > own
 
     def abandon(
         self, exchange: Exchange, error: GradioTransportError, *, tell_at: float | None = None
@@ -273,10 +278,11 @@ class Session:
                 event.error.last_event = event.error.last_event or exchange.last_event
             else:
                 exchange.last_event = event
-            turn.deliveries.append(Delivery(exchange, event, size + output.held))
+            turn.deliveries.append(Delivery(exchange, event, size + output.held, output.copies))
         if unexplained:
             turn.deliveries.append(Delivery(exchange, _unexplained_end(exchange)))
         if exchange.state.final and self._exchanges.pop(exchange.key, None) is not None:
+            self._functions[exchange.invocation.endpoint.fn_index] -= 1
             turn.commands += exchange.finish()
             turn.commands += self.exchange_ended(exchange) or ()
         return turn

@@ -12,9 +12,9 @@ closes properly again, so the session becomes unusable for new calls.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, cast
 
 from .. import events as e
 from ..errors import (
@@ -59,6 +59,19 @@ REMEMBERED_ENDS = 10_000
 A cancelled call may still complete. Bounded, because a session may live for months."""
 
 
+class _Parked(NamedTuple):
+    """A message for a call whose join has no reply yet.
+
+    Attributes:
+        length: Characters of its text, for the bound.
+        held: Bytes of memory, for the mailbox.
+    """
+
+    message: Mapping[str, Any]
+    length: int
+    held: int
+
+
 class SharedStreamSession(Session):
     """One ``session_hash`` whose calls share the stream of ``GET /queue/data``.
 
@@ -75,13 +88,17 @@ class SharedStreamSession(Session):
 
     def __init__(self, context: SessionContext, exchange: type[Exchange]) -> None:
         super().__init__(context, exchange)
+        # Why not search the calls in progress: a session may have thousands, and each step would look at all.
+        self._joining: set[str] = set()
+        """Keys of the calls without an event id."""
         self._pending: dict[str, Exchange] = {}
         self._heard: set[str] = set()
-        self._parked: deque[tuple[str, Mapping[str, Any], int, int]] = deque()
-        self._parked_bytes = 0
+        self._parked: dict[str, list[_Parked]] = {}
+        self._parked_count = self._parked_bytes = 0
         self._orphans: dict[str, Exchange] = {}
-        self._ended: deque[str] = deque(maxlen=REMEMBERED_ENDS)
-        self._deferred: dict[str, Exchange] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._deferred: dict[int, dict[str, Exchange]] = {}
+        """Cancelled calls by function, and by event id, whose cancellations are not sent yet."""
         self._decoder: SSEDecoder | None = None
         self._streaming = False
         self._saw_close_stream = False
@@ -105,7 +122,9 @@ class SharedStreamSession(Session):
         """Return a new call, not yet started."""
         if self._lost is not None:
             raise RuntimeError("a lost session accepts no more calls")
-        return super().open(invocation)
+        exchange = super().open(invocation)
+        self._joining.add(exchange.key)
+        return exchange
 
     def start(self, exchange: Exchange, now: float) -> Turn:
         """Start a call, or attach to one that another process joined."""
@@ -117,7 +136,7 @@ class SharedStreamSession(Session):
     def fetch(self, exchange: Exchange, now: float) -> Turn:
         """Open the stream for a call that was joined without one."""
         turn = super().fetch(exchange, now)
-        turn.extend(self._ensure_stream())
+        turn.extend(self._ensure_stream((exchange,)))
         return turn
 
     @property
@@ -155,15 +174,24 @@ class SharedStreamSession(Session):
         exchange.reply(command, response, now)
         if exchange.event_id is None:
             return Turn()
-        self._ended.append(exchange.event_id)
+        self._remember_end(exchange.event_id)
         turn = Turn(commands=exchange.cancel(now, siblings=self._siblings(exchange)).commands)
         if exchange.cancel_deferred:
-            self._deferred[exchange.event_id] = exchange
+            self._defer_cancel(exchange, exchange.event_id)
         return turn
+
+    def _remember_end(self, event_id: str) -> None:
+        self._ended[event_id] = None
+        if len(self._ended) > REMEMBERED_ENDS:
+            self._ended.popitem(last=False)
+
+    def _defer_cancel(self, exchange: Exchange, event_id: str) -> None:
+        self._deferred.setdefault(exchange.invocation.endpoint.fn_index, {})[event_id] = exchange
 
     def _take_joined(self, exchange: Exchange, now: float) -> Turn:
         """Deliver the parked messages of a call, and open the stream if it is not open."""
         event_id = cast("str", exchange.event_id)
+        self._joining.discard(exchange.key)
         namesake = self._pending.get(event_id)
         if namesake is exchange:
             return Turn()
@@ -174,13 +202,13 @@ class SharedStreamSession(Session):
         self._pending[event_id] = exchange
         turn = Turn()
         # Parked messages are delivered first, because further messages of the call are later.
-        mine = [entry for entry in self._parked if entry[0] == event_id]
-        self._parked = deque(entry for entry in self._parked if entry[0] != event_id)
-        self._parked_bytes -= sum(size for _, _, size, _ in mine)
-        for _, message, _, held in mine:
+        mine = self._parked.pop(event_id, [])
+        self._parked_count -= len(mine)
+        self._parked_bytes -= sum(parked.length for parked in mine)
+        for parked in mine:
             if event_id in self._pending:
-                self.turn(exchange, exchange.message(message, now), held, turn)
-        turn.extend(self._ensure_stream())
+                self.turn(exchange, exchange.message(parked.message, now), parked.held, turn)
+        turn.extend(self._ensure_stream((exchange,)))
         return turn
 
     def _duplicate_id_error(self, event_id: str) -> GradioTransportError:
@@ -190,11 +218,15 @@ class SharedStreamSession(Session):
             phase=Phase.JOIN,
         )
 
-    def _ensure_stream(self) -> Turn:
+    def _ensure_stream(self, exchanges: Iterable[Exchange]) -> Turn:
+        """Open the stream if it is not open, and one of these calls waits for it.
+
+        Why not for any pending call: while the stream is not open, the others are joined without one.
+        """
         if self._streaming:
             return Turn()
-        for exchange in self._pending.values():  # why not `any`: this runs for every join
-            if exchange.fetched:
+        for exchange in exchanges:  # why not `any`: this runs for every join
+            if exchange.fetched and self._pending.get(exchange.event_id or "") is exchange:
                 break
         else:
             return Turn()
@@ -202,14 +234,11 @@ class SharedStreamSession(Session):
         self._heard.clear()
         return Turn(commands=[OpenStream(STREAM, self.stream_request(), joined=True)])
 
-    def _is_joining(self) -> bool:
-        return any(exchange.event_id is None for exchange in self._exchanges.values())
-
     def _forget_parked(self) -> None:
         """Drop the parked messages when no join is pending: they have no call, but count for the bounds."""
-        if self._parked and not self._is_joining():
+        if self._parked and not self._joining:
             self._parked.clear()
-            self._parked_bytes = 0
+            self._parked_count = self._parked_bytes = 0
 
     def failed(
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
@@ -271,21 +300,23 @@ class SharedStreamSession(Session):
             self._heard.add(event_id)
             self._fruitless_streams = 0
             self.turn(exchange, exchange.message(message, now), held_bytes(text), turn)
-        elif not self._is_joining() or event_id in self._ended:
+        elif not self._joining or event_id in self._ended:
             self.stray_messages += 1
             if message.get("msg") == "process_completed":
-                self._deferred.pop(event_id, None)
+                for deferred in self._deferred.values():
+                    deferred.pop(event_id, None)
         else:
             turn.extend(self._park(event_id, message, text))
 
     def _park(self, event_id: str, message: Mapping[str, Any], text: str) -> Turn:
         """Park a message that may be for a call whose join has no reply yet."""
         limits = self.context.limits
-        if len(self._parked) >= limits.max_parked_messages:
+        if self._parked_count >= limits.max_parked_messages:
             return self._lose_for_parked(f"{limits.max_parked_messages} messages", "max_parked_messages")
         if self._parked_bytes + len(text) > limits.max_event_bytes:
             return self._lose_for_parked(f"{limits.max_event_bytes} bytes of messages", "max_event_bytes")
-        self._parked.append((event_id, message, len(text), held_bytes(text)))
+        self._parked.setdefault(event_id, []).append(_Parked(message, len(text), held_bytes(text)))
+        self._parked_count += 1
         self._parked_bytes += len(text)
         return Turn()
 
@@ -364,7 +395,7 @@ class SharedStreamSession(Session):
             given_up = exchange.fetched and self._fruitless_streams > FRUITLESS_REOPENS
             if event_id in self._heard or given_up:
                 turn.extend(self.abandon(exchange, exchange.lost_error(closed)))
-        turn.extend(self._ensure_stream())
+        turn.extend(self._ensure_stream(self._pending.values()))
         return turn
 
     def _lose(self, error: GradioTransportError) -> Turn:
@@ -383,30 +414,25 @@ class SharedStreamSession(Session):
 
     def exchange_ended(self, exchange: Exchange) -> Sequence[Command]:
         """Drop a call's messages but remember its id, because a cancelled call may still complete."""
+        self._joining.discard(exchange.key)
         if exchange.event_id is None:
             if exchange.state is State.CANCELLED or exchange.abandoned:
                 self._orphans[exchange.key] = exchange
         elif self._pending.get(exchange.event_id, exchange) is exchange:  # and not a namesake's
             self._pending.pop(exchange.event_id, None)
             self._heard.discard(exchange.event_id)
-            self._ended.append(exchange.event_id)
+            self._remember_end(exchange.event_id)
             if exchange.cancel_deferred:
-                self._deferred[exchange.event_id] = exchange
+                self._defer_cancel(exchange, exchange.event_id)
         self._forget_parked()
         return self._send_deferred_cancels(exchange.invocation.endpoint.fn_index)
 
     def _send_deferred_cancels(self, fn_index: int) -> Sequence[Command]:
         """Send the cancellations of an endpoint's calls when they cannot affect a wanted call."""
-        if not self._deferred or self._lost is not None:
+        if not self._deferred or self._lost is not None or self._functions[fn_index]:
             return ()
-        if any(other.invocation.endpoint.fn_index == fn_index for other in self.active):
-            return ()
-        commands: list[Command] = []
-        for event_id, exchange in list(self._deferred.items()):
-            if exchange.invocation.endpoint.fn_index == fn_index:
-                del self._deferred[event_id]
-                commands += exchange.cancel_commands()
-        return commands
+        deferred = self._deferred.pop(fn_index, {})
+        return [command for exchange in deferred.values() for command in exchange.cancel_commands()]
 
 
 def _copy_error(error: GradioTransportError) -> GradioTransportError:

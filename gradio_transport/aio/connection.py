@@ -16,7 +16,7 @@ import anyio.to_thread
 from ..calls import steps
 from ..calls.app import App
 from ..calls.failures import hide_secrets
-from ..calls.steps import Step, Steps
+from ..calls.steps import OtherStep, Steps
 from ..engines.base import AsyncEngine, StreamEnded, engine_name
 from ..engines.interruptions import find_foreign
 from ..errors import GradioTransportError, LocalProtocolError, Phase
@@ -24,6 +24,7 @@ from ..files.disk import read_upload
 from ..files.upload import ReadFile, ReadServerFile
 from ..protocol.commands import Closed, Ending, Response
 from .files import AsyncRemoteFile
+from .waiters import runs_on_asyncio
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Connection:
 
             record_as_environment_says(app.taps)
         self.closed = self.collected = False
+        self.on_asyncio = runs_on_asyncio()
         self.tasks: anyio.abc.TaskGroup | None = None
         self._ended: anyio.Event | None = None
         self._turns = anyio.Semaphore(REQUESTS_AT_ONCE)
@@ -108,7 +110,13 @@ class Connection:
             step = next(sequence)
             while True:
                 try:
-                    result = await self._perform(step)
+                    # Why not in `_perform`: each chunk of a stream passes each coroutine.
+                    if isinstance(step, steps.Read):
+                        result = await anext(step.chunks, _END)
+                    else:
+                        result = await self._perform(step)
+                except StreamEnded as ended:  # for drivers only, so from `anext`
+                    step = sequence.send(ended.closed)
                 except BaseException as error:  # noqa: BLE001
                     # Any exception is thrown into the sequence, so that the sequence can clean up.
                     step = sequence.throw(find_foreign(error) or error)
@@ -121,10 +129,8 @@ class Connection:
             hide_secrets(error, self.app.secrets)
             raise
 
-    async def _perform(self, step: Step) -> Any:
+    async def _perform(self, step: OtherStep) -> Any:
         match step:
-            case steps.Read():
-                return await _read(step)
             case steps.Operation():
                 return await step.perform(self.engine)
             case steps.Send():
@@ -172,7 +178,11 @@ class Connection:
             # Why not always with a timeout: a cancel scope for each request takes time.
             self._turns.acquire_nowait()
         except anyio.WouldBlock:
-            with anyio.move_on_after(step.deadline.remaining) as waiting:
+            remaining = step.deadline.remaining
+            if remaining is None:
+                await self._turns.acquire()
+                return
+            with anyio.move_on_after(remaining) as waiting:
                 await self._turns.acquire()
             if waiting.cancelled_caught:
                 raise step.deadline.error(step.phase) from None
@@ -210,11 +220,3 @@ async def _run_job(work: Callable[..., Any], *arguments: Any) -> None:
 
 
 _END = Closed(Ending.CLEAN)
-
-
-async def _read(step: steps.Read) -> bytes | Closed:
-    try:
-        data: bytes | Closed = await anext(step.chunks, _END)
-        return data
-    except StreamEnded as ended:
-        return ended.closed

@@ -36,8 +36,12 @@ from .closing import Closing
 
 T = TypeVar("T")
 
-WRITTEN_BYTES = 2 * 1024 * 1024
-"""Bytes per write to disk; each write uses a worker thread."""
+HELD_BYTES = 1024 * 1024
+"""The most bytes of a file that are held back before a worker thread writes them.
+
+With fewer there are more changes of the thread. With more, the memory is new to the process each time. A
+file of this size is created, written and published in one visit to a thread.
+"""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -78,24 +82,23 @@ class AsyncRemoteFile(RemoteFileView):
             return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
 
     async def _download(self, directory: Path, progress: DownloadProgress | None) -> Path:
-        async with await self._fetcher.open(self, whole_file_url(self.url), may_restart=True) as download:
-            with await anyio.to_thread.run_sync(PartFile, directory) as part:
-                held: list[bytes] = []
-                received = written = 0
+        part = PartFile(directory)
+        try:
+            async with await self._fetcher.open(self, whole_file_url(self.url), may_restart=True) as download:
                 async for chunk in download:
                     if isinstance(chunk, Restart):
                         await anyio.to_thread.run_sync(part.restart)
-                        held, received, written = [], 0, 0
                         continue
-                    held.append(chunk)
-                    received += len(chunk)
-                    if received - written >= WRITTEN_BYTES:
-                        await anyio.to_thread.run_sync(part.write, *held)
-                        held, written = [], received
+                    is_small = download.total is not None and download.total <= HELD_BYTES
+                    if not (is_small or part.size):  # report an unusable directory before the rest is fetched
+                        await anyio.to_thread.run_sync(part.create)
+                    if part.add(chunk) > HELD_BYTES:
+                        await anyio.to_thread.run_sync(part.write)
                     if progress is not None:
-                        progress(received, download.total)
-                await anyio.to_thread.run_sync(part.write, *held)
+                        progress(part.size, download.total)
                 return await anyio.to_thread.run_sync(part.publish, self.name)
+        finally:
+            part.discard()
 
 
 async def run_within(seconds: float | None, what: str, phase: Phase, work: Awaitable[T]) -> T:
@@ -157,7 +160,7 @@ class AsyncReader(Closing):
                 yield chunk
 
     async def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, or all for -1; an empty text of bytes at the end."""
+        """Return up to `size` bytes, or all for -1; empty bytes at the end."""
         assert self._download is not None
         chunks = cast("AsyncIterator[bytes]", aiter(self._download))
         while size < 0 or len(self._held) < size:

@@ -11,9 +11,11 @@ import anyio
 import anyio.lowlevel
 
 from ..calls.call_state import CallState
+from ..engines.cancel_checks import cancel_checks
 from ..engines.deadline import NEVER
 from ..events import Achieved, Event, Failed
 from .files import download_files
+from .waiters import Waiters
 
 
 class PendingCall(CallState):
@@ -21,54 +23,38 @@ class PendingCall(CallState):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        # Why not one for both: a task that waits for the result would wake up for every event. Why not
-        # conditions: notifying one must be awaited, and delivery is a plain function.
-        self._changed = anyio.Event()
-        self._ended = anyio.Event()
+        # Why not one for both: a task that waits for the result would wake up for every event.
+        self._changed = Waiters(self.connection.on_asyncio)
+        self._ended = Waiters(self.connection.on_asyncio)
+        self._is_check_due = cancel_checks()
 
     def _wake(self, *, for_end: bool) -> None:
-        self._changed.set()
+        self._changed.wake()
         if for_end:
-            self._ended.set()
+            self._ended.wake()
 
     async def wait(self, timeout: float | None, *, for_end: bool = True) -> bool:
         """Wait for the end of the call, or for an event to read. Return whether it arrived.
 
         An expired deadline of the call ends the call.
         """
-        is_ready = self.done if for_end else self.is_readable
+        is_ready, changed = (self.done, self._ended) if for_end else (self.is_readable, self._changed)
         end = None if timeout is None else time.monotonic() + timeout
         while not is_ready():
-            # anyio does not cancel a task whose wait has just ended, so never one that always has events.
-            await anyio.lowlevel.checkpoint_if_cancelled()
+            if self._is_check_due():
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                if is_ready():
+                    return True
             until = min((when for when in (end, self.deadline) if when is not None), default=None)
-            changed = self._next_change(for_end)
-            if until is None:
-                await changed.wait()
+            left = None if until is None else until - time.monotonic()
+            if left is None or left > 0:
+                await changed.wait(left)
                 continue
-            left = until - time.monotonic()
-            if left > 0:
-                with anyio.move_on_after(left):
-                    await changed.wait()
-                    continue
-            else:  # not by a cancellation, because events without a pause would always overtake it
-                await anyio.lowlevel.checkpoint()
+            # Not by a cancellation, because events without a pause would always overtake it.
+            await anyio.lowlevel.checkpoint()
             if not self.end_if_expired() and end is not None and time.monotonic() >= end:
                 return is_ready()
         return True
-
-    def _next_change(self, for_end: bool) -> anyio.Event:
-        """Return the event object that the next change sets.
-
-        Only a set one is replaced: another task may wait for an unset one, and would wait forever.
-        """
-        if for_end:
-            if self._ended.is_set():
-                self._ended = anyio.Event()
-            return self._ended
-        if self._changed.is_set():
-            self._changed = anyio.Event()
-        return self._changed
 
     def events(self, timeout: float | None, holder: object) -> AsyncIterator[Event]:
         """Iterate over the events, and keep a reference to an object meanwhile; see `AsyncCall.events`."""

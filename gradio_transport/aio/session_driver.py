@@ -18,6 +18,7 @@ from ..errors import GradioTransportError
 from ..protocol.commands import OpenStream
 from .connection import Connection
 from .pending_call import PendingCall
+from .waiters import Waiters
 
 
 class SessionDriver(session_driver.SessionDriver[PendingCall]):
@@ -33,7 +34,8 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
         super().__init__(state, tapped, resubmit)
         self._connection = connection
         self._scopes: dict[str, anyio.CancelScope] = {}
-        self._readers: set[anyio.Event] = set()
+        self._reader_count = 0
+        self._reader_ended = Waiters(connection.on_asyncio)
 
     async def run(self, steps: Steps[Any], call: PendingCall | None = None) -> None:
         """Perform steps in this task. An exception in them ends their call, or all calls of the session.
@@ -67,8 +69,8 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
 
     async def run_droppable(self, channel: str, steps: Steps[Any]) -> Any:
         """Perform steps until they end, or until `drop`; return None then."""
-        ended, scope = anyio.Event(), anyio.CancelScope()
-        self._readers.add(ended)
+        scope = anyio.CancelScope()
+        self._reader_count += 1
         try:
             with scope:
                 self._scopes[channel] = scope
@@ -77,8 +79,8 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
         finally:
             if self._scopes.get(channel) is scope:
                 del self._scopes[channel]
-            self._readers.discard(ended)
-            ended.set()
+            self._reader_count -= 1
+            self._reader_ended.wake()
 
     def drop(self, channel: str) -> None:
         """Drop a stream or socket now, and cancel the task that reads or opens it."""
@@ -95,8 +97,8 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
 
     async def wait_closed(self) -> None:
         """Wait until every stream and socket is closed. Call `close` first."""
-        for reader in list(self._readers):
-            await reader.wait()
+        while self._reader_count:
+            await self._reader_ended.wait()
 
 
 async def _run_at(when: float, call: PendingCall, job: Callable[[], object]) -> None:

@@ -2,14 +2,15 @@
 """The config of an app: `AppConfig`, `Endpoint`, `Parameter`, from ``/config``, ``/info`` or the page.
 
 A config comes from a server and is parsed tolerantly: unknown keys are kept in ``raw``, keys of the wrong
-type count as missing, and dangling ids become components of type ``"unknown"``.
+type count as missing, and dangling ids become components of type ``"unknown"``. So a malformed endpoint
+raises no error, and each endpoint can be parsed when it is first used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast, overload
 
 import attrs
 
@@ -43,7 +44,7 @@ class Component:
 
     @property
     def label(self) -> str:
-        """The visible label, or an empty text."""
+        """The visible label, or an empty string."""
         label = self.props.get("label")
         return label if isinstance(label, str) else ""
 
@@ -220,6 +221,118 @@ class Endpoint:
         return [value for value, slot in zip(data, self.outputs, strict=False) if not slot.skipped]
 
 
+class UnparsedEndpoint(Protocol):
+    """An endpoint of a config before it is parsed, with the fields that finding and listing it needs."""
+
+    @property
+    def name(self) -> str | None:
+        """As `Endpoint.name`."""
+        ...
+
+    @property
+    def fn_index(self) -> int:
+        """As `Endpoint.fn_index`."""
+        ...
+
+    @property
+    def backend_fn(self) -> bool:
+        """As `Endpoint.backend_fn`."""
+        ...
+
+    @property
+    def visibility(self) -> Visibility:
+        """As `Endpoint.visibility`."""
+        ...
+
+    @property
+    def raw(self) -> JSONObject:
+        """As `Endpoint.raw`."""
+        ...
+
+    def parse(self) -> Endpoint:
+        """Return the endpoint: the same one each time."""
+        ...
+
+
+@attrs.frozen(eq=False, repr=False)
+class EndpointList(Sequence[Endpoint]):
+    """The endpoints of an app, in its order. Equal to any other sequence of the same endpoints.
+
+    Each is parsed when it is first used, because an app may have thousands, of which a program calls a few.
+
+    Attributes:
+        outlines: The endpoints, of which some may not be parsed yet.
+    """
+
+    outlines: Sequence[Endpoint | UnparsedEndpoint] = ()
+
+    def __len__(self) -> int:
+        return len(self.outlines)
+
+    @overload
+    def __getitem__(self, place: int) -> Endpoint: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Endpoint, ...]: ...
+    def __getitem__(self, place: int | slice) -> Endpoint | tuple[Endpoint, ...]:
+        if isinstance(place, slice):
+            return tuple(map(_parsed, self.outlines[place]))
+        return _parsed(self.outlines[place])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, tuple | EndpointList):
+            return NotImplemented
+        return self is other or tuple(self) == tuple(cast("Iterable[object]", other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+    @cached_property
+    def by_name(self) -> Mapping[str, int]:
+        """The places by name. If two endpoints have the same name, the first counts."""
+        return {one.name: place for place, one in self._backwards() if one.name is not None}
+
+    @cached_property
+    def by_number(self) -> Mapping[int, int]:
+        """The places by ``fn_index``. If two endpoints have the same number, the first counts."""
+        return {one.fn_index: place for place, one in self._backwards()}
+
+    def _backwards(self) -> Iterator[tuple[int, Endpoint | UnparsedEndpoint]]:
+        return zip(reversed(range(len(self.outlines))), reversed(self.outlines), strict=True)
+
+
+def _parsed(one: Endpoint | UnparsedEndpoint) -> Endpoint:
+    return one if isinstance(one, Endpoint) else one.parse()
+
+
+def _to_list(endpoints: Iterable[Endpoint]) -> EndpointList:
+    return endpoints if isinstance(endpoints, EndpointList) else EndpointList(tuple(endpoints))
+
+
+@attrs.frozen(eq=False, repr=False)
+class NamedEndpoints(Mapping[str, Endpoint]):
+    """Endpoints by name, each parsed when it is first used."""
+
+    _endpoints: EndpointList
+    _places: Mapping[str, int]
+
+    def __getitem__(self, name: str) -> Endpoint:
+        return self._endpoints[self._places[name]]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
 @attrs.frozen(kw_only=True)
 class AppConfig:
     """The parsed config of an app.
@@ -234,6 +347,8 @@ class AppConfig:
         info_failure: Why ``/info`` could not be read, such as ``"/info answered HTTP 500"``; empty if it was
             read, or if the server has none (before 3.26).
         info: The JSON of ``/info``, or None.
+        endpoints: All endpoints, in the order of the app. Each is parsed when it is first used, from `raw`
+            and `info`, so do not change those.
         skips: Whether arguments and outputs omit State and layout components.
         settings: Data of an adapter with its own discovery, for its calls; None for Gradio apps.
     """
@@ -252,7 +367,7 @@ class AppConfig:
     max_file_size: int | None = None
     info_failure: str = ""
     info: JSONObject | None = attrs.field(default=None, repr=False)
-    endpoints: tuple[Endpoint, ...] = ()
+    endpoints: EndpointList = attrs.field(factory=EndpointList, converter=_to_list)
     components: Mapping[int, Component] = attrs.field(factory=dict[int, Component], repr=False)
     raw: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
     skips: bool = True
@@ -268,34 +383,45 @@ class AppConfig:
 
         That is the order of ``/info``, or of the app if there is none.
         """
-        places = {
+        return tuple(self.endpoints[place] for place in self._documented_places)
+
+    @cached_property
+    def _documented_places(self) -> Sequence[int]:
+        listed = {
             name: place
             for group in ("named_endpoints", "unnamed_endpoints")
             for place, name in enumerate((self.info or {}).get(group, ()))
         }
+        outlines = self.endpoints.outlines
 
-        def place(endpoint: Endpoint) -> tuple[bool, int]:
-            return endpoint.name is None, places.get(endpoint.name or str(endpoint.fn_index), len(places))
+        def order(place: int) -> tuple[bool, int]:
+            name = outlines[place].name
+            return name is None, listed.get(name or str(outlines[place].fn_index), len(listed))
 
-        found = [known for known in self.endpoints if known.backend_fn and known.visibility == "public"]
-        return tuple(sorted(found, key=place))
+        return sorted(self._places_of("public"), key=order)
+
+    def _places_of(self, visibility: Visibility) -> Iterator[int]:
+        for place, one in enumerate(self.endpoints.outlines):
+            if one.backend_fn and one.visibility == visibility:
+                yield place
 
     @cached_property
     def callable(self) -> tuple[Endpoint, ...]:
         """The callable endpoints: documented ones first, then undocumented ones."""
-        hidden = [
-            known for known in self.endpoints if known.backend_fn and known.visibility == "undocumented"
-        ]
-        return (*self.documented, *hidden)
+        return (*self.documented, *(self.endpoints[place] for place in self._places_of("undocumented")))
 
-    @property
+    @cached_property
     def named(self) -> Mapping[str, Endpoint]:
-        """The callable endpoints that have a name, in the order of `callable`."""
-        named: dict[str, Endpoint] = {}
-        for endpoint in self.callable:
-            if endpoint.name is not None:
-                named.setdefault(endpoint.name, endpoint)
-        return named
+        """The callable endpoints that have a name, in the order of `callable`.
+
+        Each is parsed when it is first used.
+        """
+        places: dict[str, int] = {}
+        for place in (*self._documented_places, *self._places_of("undocumented")):
+            name = self.endpoints.outlines[place].name
+            if name is not None:
+                places.setdefault(name, place)
+        return NamedEndpoints(self.endpoints, places)
 
     def endpoint(self, which: str | int) -> Endpoint:
         """Return an endpoint by name (with or without slash) or by ``fn_index``.
@@ -310,11 +436,10 @@ class AppConfig:
                 f"{type(which).__name__}."
             )
         if isinstance(which, int):
-            found = next((endpoint for endpoint in self.endpoints if endpoint.fn_index == which), None)
+            place = self.endpoints.by_number.get(which)
         else:
-            name = "/" + which.lstrip("/")
-            found = next((endpoint for endpoint in self.endpoints if endpoint.name == name), None)
-        if found is None:
+            place = self.endpoints.by_name.get("/" + which.lstrip("/"))
+        if place is None:
             names = list(self.named)
             hint = did_you_mean(str(which) if isinstance(which, int) else "/" + which.lstrip("/"), names)
             raise EndpointNotFound(
@@ -322,6 +447,7 @@ class AppConfig:
                 f"{list_texts(names) or 'no named ones'}.",
                 phase=Phase.JOIN,
             )
+        found = self.endpoints[place]
         if found.visibility == "private":
             raise EndpointNotFound(f"{found.display_name} is private in this app.", phase=Phase.JOIN)
         if not found.backend_fn:

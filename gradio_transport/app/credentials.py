@@ -321,13 +321,23 @@ class Credentials:
         Raises:
             UntrustedRedirect: See `check_given`.
         """
-        headers = _lower_names(own)
-        where = origin(url)
-        if where != self.origin:
+        headers = dict(zip(map(str.lower, own), own.values(), strict=True))
+        app = self.parent or self
+        where = app._origin
+        # Why not only the second: most requests go to the app, and its URLs begin with the origin as it is.
+        if not url.startswith(f"{where}/") and origin(url) != where:
             return headers
-        if (self.parent or self).moved:
+        if app.moved:
             self.check_given(extra)
-        headers |= self._bound_headers() | _lower_names(extra)
+        if app.token is not None:
+            headers |= app._token_headers()
+        if app is not self:
+            headers |= app.headers
+        headers |= self.headers
+        if extra:
+            headers |= _lower_names(extra)
+        if not self._cookies and not app._cookies:
+            return headers
         jar = self._cookie_jar(where)
         if not jar:
             return headers
@@ -339,10 +349,6 @@ class Credentials:
         if ours:
             headers["cookie"] = f"{given}; {ours}" if given else ours
         return headers
-
-    def _bound_headers(self) -> dict[str, str]:
-        above = self.parent._bound_headers() if self.parent is not None else {}
-        return above | self._token_headers() | self.headers
 
     def _token_headers(self) -> dict[str, str]:
         if self.token is None or not self._may_see_token(self.origin):

@@ -55,7 +55,8 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
     current = url
     while True:
         response = yield SendRequest("discover", Request.get(current), Phase.DISCOVER, idempotent=True)
-        response = attrs.evolve(response, url=response.url or current)
+        if not response.url:
+            response = attrs.evolve(response, url=current)
         target = response.headers.get("location")
         if response.status not in REDIRECTS or not target:
             return response
@@ -120,7 +121,9 @@ def discover(
     config = parse_outline(raw, url=base)
     urls = AppURLs(base, config.api_prefix, config.root)
     info, failure = yield from _find_info(urls, config, max_redirects)
-    return Discovery(with_endpoints(attrs.evolve(config, info_failure=failure, skips=skips), info), urls)
+    if failure or not skips:
+        config = attrs.evolve(config, info_failure=failure, skips=skips)
+    return Discovery(with_endpoints(config, info), urls)
 
 
 def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str, int]]:
@@ -228,7 +231,8 @@ def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, 
     by_proxy = "www-authenticate" in response.headers or is_web_page(response)
     if response.status == 400 or (response.status in (401, 403) and not by_proxy):
         raise AuthenticationRequired(
-            f"The app at {base} refused the login of {user!r}: {excerpt(response.body)}.",
+            f"The app at {base} refused the login of {user!r}: {excerpt(response.body)}. Check the user name "
+            "and the password.",
             phase=Phase.LOGIN,
             status=response.status,
             body=excerpt(response.body),
@@ -239,7 +243,7 @@ def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, 
 def _find_info(
     urls: AppURLs, config: AppConfig, max_redirects: int
 ) -> Generator[SendRequest, Response, tuple[JSONObject | None, str]]:
-    """Return ``/info`` (3.26+) and an empty text, or None and why it could not be read.
+    """Return ``/info`` (3.26+) and an empty string, or None and why it could not be read.
 
     Why not raise: the config has all that calls need, though less precisely. Only an unreachable or too slow
     server is an error.

@@ -16,7 +16,7 @@ from ..adapter.contract import Adapter
 from ..adapter.exchange import Invocation, SessionContext
 from ..app.config import AppConfig, Endpoint
 from ..app.credentials import Credentials
-from ..engines.base import Patience
+from ..engines.base import Interruption, Patience
 from ..engines.deadline import NEVER, Deadline
 from ..errors import (
     LocalProtocolError,
@@ -322,6 +322,9 @@ class App(DiscoveredApp):
         command: SendRequest | OpenStream | OpenWebSocket,
         timeouts: Timeouts,
         deadline: Deadline = NEVER,
+        *,
+        interruption: Interruption | None = None,
+        addresses: AddressRule = AddressRule.ANY,
     ) -> Patience:
         """Return the time limits of a command that is performed now, given the deadline of its call.
 
@@ -350,4 +353,6 @@ class App(DiscoveredApp):
             max_bytes=limits.max_config_bytes if discovering else limits.max_response_bytes,
             bound="max_config_bytes" if discovering else "max_response_bytes",
             deadline=deadline,
+            interruption=interruption,
+            addresses=addresses,
         )

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ from ..events import (
     Resubmitted,
 )
 from ..files.outputs import FileReader
+from ..protocol.diff import NO_COPIES, Copies
 from ..protocol.flow import State
 from .backoff import delays
 from .call_driver import CallDriver
@@ -69,8 +70,7 @@ _PHASES = {State.JOINING: Phase.JOIN}
 class CallState:
     """The state of a call in either API: everything except waiting.
 
-    It exists before its exchange, because its files may have to be uploaded first. The sync API gives it a
-    lock.
+    It exists before its exchange, because its files may have to be uploaded first.
     """
 
     def __init__(
@@ -124,7 +124,9 @@ class CallState:
         self.outcome: Event | None = None
         self._callbacks: list[Callable[[], object]] = []
         self._downloaded: list[Any] | None = None
-        self._lock: AbstractContextManager[Any] = nullcontext()
+        # Reentrant, because a listener and a done callback may ask the call for its state. The async API
+        # needs none, but a `nullcontext` takes longer.
+        self._lock = threading.RLock()
 
     def _wake(self, *, for_end: bool) -> None:
         """Wake the waiters for a change; with `for_end` also the waiters for the end."""
@@ -286,18 +288,18 @@ class CallState:
         """Return whether there is an event or the end to read."""
         return len(self.mailbox) > 0 or self.outcome is not None
 
-    def deliver(self, event: Event, size: int) -> GradioTransportError | None:
+    def deliver(self, event: Event, size: int, copies: Copies = NO_COPIES) -> GradioTransportError | None:
         """Accept an event from the driver of the session. Return the error if the call cannot accept it."""
         with self._lock:
-            over = self._take(event, size)
+            over = self._take(event, size, copies)
             # A waiter for the end must notice the deadline that starts with the join.
             self._wake(for_end=over or isinstance(event, Joined))
         return self.mailbox.overflow or self._listener_error
 
-    def _take(self, event: Event, size: int) -> bool:
+    def _take(self, event: Event, size: int, copies: Copies) -> bool:
         """Accept an event, and return whether it is the end."""
         if self._file_reader is not None and isinstance(event, WITH_OUTPUTS):
-            data = self._file_reader.outputs(event.data, self.endpoint.outputs)
+            data = self._file_reader.outputs(event.data, self.endpoint.outputs, copies)
             event = event if data is event.data else attrs.evolve(event, data=data)
         if isinstance(event, Joined):
             if self.exchange.fetched:

@@ -30,7 +30,7 @@ def component_request(
     """Return the request to a server-side function of a component (3.47+, docs/wire.md §13).
 
     Raises:
-        LocalProtocolError: The name of the function is not a text.
+        LocalProtocolError: The name of the function is not a string.
         EndpointNotFound: The app has no such component. Servers only report a failure.
         ValidationFailed: The data is not JSON.
     """

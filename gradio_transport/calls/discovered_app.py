@@ -305,7 +305,9 @@ class DiscoveredApp:
         """
         config = self.config
         chosen = [config.endpoint(endpoint)] if endpoint is not None else config.documented or config.callable
-        server = f"Gradio {config.version or '(no version)'}" if config.settings is None else config.title
+        server = f"Gradio {config.version or '(no version)'}"
+        if config.settings is not None:
+            server = config.title or "not a Gradio app"
         names: dict[str, list[str]] = {}
         for described in chosen:
             try:
@@ -313,7 +315,8 @@ class DiscoveredApp:
             except UnsupportedProtocol as error:
                 reason = one_line(error.message)
             names.setdefault(reason, []).append(described.display_name)
-        lines = [f"{shown_url(self.base)}: {excerpt(server)}, protocol {excerpt(repr(config.protocol))}"]
+        named = f"protocol {excerpt(repr(config.protocol))}" if config.protocol else "which names no protocol"
+        lines = [f"{shown_url(self.base)}: {excerpt(server)}, {named}"]
         for reason, endpoints in names.items():
             shown = list_texts(endpoints, most=_EXPLAINED)
             lines += [f"{shown}:", *(f"  {line}" for line in reason.splitlines())]

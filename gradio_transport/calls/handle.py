@@ -13,12 +13,12 @@ from ..errors import LocalProtocolError
 
 def _check_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value:
-        raise LocalProtocolError(f"The handle has no {attribute.name}, or it is not a text: {value!r}.")
+        raise LocalProtocolError(f"The handle has no {attribute.name}, or it is not a string: {value!r}.")
 
 
 def _check_optional_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not isinstance(value, str):
-        raise LocalProtocolError(f"The {attribute.name} of the handle is not a text: {value!r}.")
+        raise LocalProtocolError(f"The {attribute.name} of the handle is not a string: {value!r}.")
 
 
 def _check_integer(_: object, attribute: attrs.Attribute[Any], value: object) -> None:

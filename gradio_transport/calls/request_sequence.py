@@ -105,7 +105,6 @@ class Requests:
             TransportError: No reply arrived.
             GradioTransportError: The server requires a login, and refuses it.
         """
-        retries = retries or Retries(self.app.options.retry, command)
         logins, attempt = self.app.logins, 1
         while True:
             self._show_command(command, attempt)
@@ -117,6 +116,9 @@ class Requests:
             if not isinstance(outcome, Response | TransportError):
                 self._show_head(command, outcome)
                 return outcome
+            if isinstance(outcome, Response) and outcome.status < 300:  # neither a login nor a retry helps
+                break
+            retries = retries or Retries(self.app.options.retry, command)
             if logins >= 0 and self._is_login_wanted(command, outcome):
                 self._show_outcome(command, outcome, attempt)
                 yield Exclusive(self._log_in_again(logins), self.deadline, Phase.LOGIN)
@@ -181,15 +183,14 @@ class Requests:
             TimeoutExpired: The deadline of the call has expired.
         """
         self.deadline.check(command.phase)
-        patience = self.app.patience(command, self.timeouts, self.deadline)
         if self.on_send is not None:
             self.on_send()
         addresses = self.addresses
         if addresses is AddressRule.ANY:
             addresses = self.app.credentials.addresses
-        if self.interruption is None and addresses is AddressRule.ANY:
-            return patience
-        return attrs.evolve(patience, interruption=self.interruption, addresses=addresses)
+        return self.app.patience(
+            command, self.timeouts, self.deadline, interruption=self.interruption, addresses=addresses
+        )
 
     # --- logins --------------------------------------------------------------------------------------
 

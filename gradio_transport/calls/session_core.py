@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import attrs
@@ -35,17 +37,27 @@ D = TypeVar("D", bound=SessionDriver[Any])
 H = TypeVar("H", bound=Heartbeat)
 
 
-@contextmanager
-def ending(call: CallState) -> Generator[None, None, None]:
-    """End a call if an exception prevents it, such as Ctrl-C, because its caller gets no call to cancel.
+class ending:  # noqa: N801 - a context manager, as those of contextlib
+    """Ends a call if an exception prevents it, such as Ctrl-C, because its caller gets no call to cancel.
 
     Raises:
         GradioTransportError: The exception that prevented it, if it is an error of the library.
     """
-    try:
-        yield
-    except BaseException as error:
-        foreign = is_foreign(error)
+
+    # Why not a generator with `contextmanager`: each call enters this, and that takes twice as long.
+
+    def __init__(self, call: CallState) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        call, foreign = self._call, is_foreign(error)
         if not call.done():
             with suppress(Exception):  # a second error must not replace the first
                 if foreign:
@@ -55,7 +67,7 @@ def ending(call: CallState) -> Generator[None, None, None]:
         else:
             call.run_callbacks()  # the callbacks that the interrupt has skipped
         if foreign or isinstance(error, GradioTransportError) or not isinstance(call.outcome, Failed):
-            raise
+            return
         raise call.outcome.error from error
 
 
@@ -83,7 +95,8 @@ class SessionCore(Generic[C, D, H]):
         self._drivers: dict[str, D] = {}
         self._unopened: set[C] = set()
         self._heartbeat: H | None = None
-        self._lock: AbstractContextManager[Any] = nullcontext()
+        # Reentrant, because a done callback of a call that `close` ends may call the session again.
+        self._lock = threading.RLock()
         sessions.add(self)
 
     # --- implemented by the sync and async APIs

@@ -7,14 +7,13 @@ No I/O here. The sync and async APIs perform the steps, in a thread or a task, a
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
-
-import attrs
 
 from ..adapter.session import Turn
 from ..engines.base import Interruption
@@ -106,7 +105,7 @@ class SessionDriver(Generic[C]):
         self._closed = False
         self._fault: GradioTransportError | None = None
         self._left_to_parent = False
-        self._lock: AbstractContextManager[Any] = nullcontext()
+        self._lock = threading.RLock()
         self._interruption: Interruption | None = None
         self._reader_waiter: Any = None
         """The object that a pause before reopening the shared stream waits on; see `Pause`."""
@@ -330,7 +329,7 @@ class SessionDriver(Generic[C]):
                     call.deliver(call.start_retry(event.error), 0)
                     self._timers.append((time.monotonic() + pause, call, partial(self._resubmit, call)))
                     continue
-            refused = call.deliver(event, delivery.size)
+            refused = call.deliver(event, delivery.size, delivery.copies)
             if event.terminal:
                 self._ended.append(self._calls.pop(exchange.key))
             elif refused is not None:
@@ -414,7 +413,7 @@ class SessionDriver(Generic[C]):
     def _requests(self, call: C | None, deadline: Deadline | None, command: Command) -> Requests:
         made = requests_of(self._state, call, deadline, self.tapped.number)
         if isinstance(command, OpenStream) and self.tapped.session.shared:
-            made = attrs.evolve(made, waiter=self._reader_waiter, interruption=self._interruption)
+            made.waiter, made.interruption = self._reader_waiter, self._interruption
         return made
 
     def _call(self, channel: str) -> C | None:

@@ -25,6 +25,8 @@ _COOKIE_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
+_DEFAULT_TIMEOUTS = Timeouts()
+
 
 def _kind(value: object) -> str:
     return "None" if value is None else type(value).__name__
@@ -37,7 +39,7 @@ def to_timeouts(value: TimeoutsLike) -> Timeouts:
         LocalProtocolError: It is neither `Timeouts` nor a positive number.
     """
     if value is None:
-        return Timeouts()
+        return _DEFAULT_TIMEOUTS
     if isinstance(value, Timeouts):
         return value
     if isinstance(value, bool) or not isinstance(cast("object", value), int | float):
@@ -80,7 +82,7 @@ def _check_name(setting: str, name: object) -> str:
 
 def _header_value(name: str, text: object) -> str:
     if not isinstance(text, str):
-        raise LocalProtocolError(f"The header {name!r} takes a text; got {_kind(text)}.")
+        raise LocalProtocolError(f"The header {name!r} takes a string; got {_kind(text)}.")
     problem = value_problem(text)
     if problem is not None:
         raise LocalProtocolError(f"The value of the header {name!r} {problem}. (The value is not shown.)")
@@ -101,7 +103,7 @@ def to_cookies(value: Mapping[str, str] | None) -> dict[str, str]:
         _check_name("cookies", name)
         if not isinstance(text, str) or not _COOKIE_VALUE.fullmatch(text):
             raise LocalProtocolError(
-                f"The value of the cookie {name!r} is not a text, or has characters that cookies do not "
+                f"The value of the cookie {name!r} is not a string, or has characters that cookies do not "
                 f"allow. Percent-encode it. (The value is not shown.)"
             )
     return dict(value)
@@ -111,13 +113,16 @@ def to_auth(value: tuple[str, str] | None) -> tuple[str, str] | None:
     """Return the user and password of a login, checked.
 
     Raises:
-        LocalProtocolError: It is not a pair of texts. The message never shows it.
+        LocalProtocolError: It is not a pair of strings. The message never shows it.
     """
     if value is None:
         return None
     parts: Sequence[object] = tuple(value) if isinstance(cast("object", value), tuple | list) else ()
     if len(parts) != 2 or not all(isinstance(part, str) and part for part in parts):
-        raise LocalProtocolError("auth= takes a pair of texts: auth=('user', 'password'). (It is not shown.)")
+        raise LocalProtocolError(
+            "auth= takes a pair of strings: auth=('user', 'password'). Your value is not shown, because it "
+            "may contain a password."
+        )
     return cast("tuple[str, str]", parts)
 
 
@@ -130,12 +135,12 @@ def to_token(value: str | None, name: str = "token") -> str | None:
     if value is None:
         return None
     if not isinstance(cast("object", value), str):
-        raise LocalProtocolError(f"{name}= takes a text or None; got {_kind(value)}.")
+        raise LocalProtocolError(f"{name}= takes a string or None; got {_kind(value)}.")
     # Why not strip it: a token with a line end usually comes from a file, and you should know.
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise LocalProtocolError(
             f"{name}= is empty, or has blanks, line ends or characters outside ASCII. Call .strip() on a "
-            "token that was read from a file. (It is not shown.)"
+            "token that was read from a file. Your value is not shown, because it may be a secret."
         )
     return value
 
@@ -231,7 +236,7 @@ def check_origin(name: str, value: object) -> None:
             return
     raise LocalProtocolError(
         f"{name}= takes origins such as 'https://cdn.example', each with scheme and host; got another "
-        f"value. (It is not shown.)"
+        "value. It is not shown, because it may contain a secret."
     )
 
 
@@ -247,7 +252,7 @@ def check_proxy(value: object) -> None:
     if not separator or scheme.lower() not in _PROXY_SCHEMES or not rest or not rest.isprintable():
         raise LocalProtocolError(
             "proxy= takes the URL of a proxy, such as 'http://user:password@host:8080' (schemes: "
-            f"{', '.join(_PROXY_SCHEMES)}). (It is not shown.)"
+            f"{', '.join(_PROXY_SCHEMES)}). Your value is not shown, because it may contain a password."
         )
 
 

@@ -162,7 +162,10 @@ class Exclusive:
     phase: Phase
 
 
-Step: TypeAlias = Operation | Send | Read | Pause | Use | Droppable | Exclusive | ReadFile | ReadServerFile
+OtherStep: TypeAlias = Operation | Send | Pause | Use | Droppable | Exclusive | ReadFile | ReadServerFile
+"""A step that is not for each chunk of a stream."""
+
+Step: TypeAlias = Read | OtherStep
 
 Steps: TypeAlias = Generator[Step, Any, T]
 """A sequence that ends with a `T`."""

@@ -63,6 +63,7 @@ class Taps:
         clock: Returns the time in seconds.
         hidden_query: Query of the app's URL. No frame contains it, because it may be a signature.
         secrets: The secrets of the caller. No note contains them, and frames name them to the taps.
+        watched: Whether there is a tap. Without one, no payload is needed.
     """
 
     def __init__(
@@ -72,11 +73,13 @@ class Taps:
         self.secrets = KnownSecrets() if secrets is None else secrets
         self.hidden_query = ""
         self._taps = tuple(taps)
+        self.watched = bool(taps)
         self.ring: deque[NoteFrame] = deque(maxlen=RING_FRAMES)
 
     def add(self, tap: Tap) -> None:
         """Add a tap for all further frames."""
         self._taps = (*self._taps, tap)
+        self.watched = True
 
     def show(
         self,
@@ -85,6 +88,7 @@ class Taps:
         channel: str,
         session: int,
         payload: Mapping[str, Any],
+        text: str | bytes = "",
         *,
         remember: bool = True,
     ) -> float:
@@ -95,7 +99,8 @@ class Taps:
             kind: Its kind.
             channel: Its channel.
             session: Number of its session.
-            payload: Its content.
+            payload: Its content. It may be empty if nothing taps; see `watched`.
+            text: Its text in the notes on errors, without the caller's data.
             remember: Keep it for the notes on errors. False for the content of files, which may be large.
 
         Raises:
@@ -103,7 +108,6 @@ class Taps:
         """
         now = self.clock()
         if remember:
-            text = _note_text(direction, kind, payload)
             self.ring.append(NoteFrame(now, direction, kind, channel, session, text[:_NOTE_BYTES], len(text)))
         if self._taps:
             frame = Frame(now, direction, kind, channel, payload, session, self.secrets)
@@ -130,7 +134,8 @@ class Taps:
             how: Details of the attempt, such as the engine.
         """
         self._conclude(Kind.ERROR, "discover", error, how)
-        error.add_note(f"Last frames of the discovery:\n{self.note(0)}")
+        if frames := self.note(0):
+            error.add_note(f"Last frames of the discovery:\n{frames}")
         self.name_traces(error)
 
     def _conclude(
@@ -149,25 +154,14 @@ class Taps:
 
     def command(self, command: Command, session: int, attempt: int = 1) -> None:
         """Show an outgoing command, with the number of the `attempt` from the second on."""
+        payload: dict[str, Any] = {}
         match command:
             case SendRequest() | OpenStream():
                 request = command.request
-                payload: dict[str, Any] = {
-                    "method": request.method,
-                    "url": request.url,
-                    "headers": request.headers,
-                    "body": request.body,
-                    "phase": command.phase.value,
-                }
-                if isinstance(request.body, Multipart):
-                    parts = request.body.parts
-                    payload["body"] = None
-                    payload["files"] = [{"name": part.filename, "size": part.size} for part in parts]
-                if isinstance(command, OpenStream):
-                    payload["stream"] = True
-                if attempt > 1:
-                    payload["attempt"] = attempt
-                self.show(Direction.OUT, Kind.REQUEST, command.channel, session, payload)
+                if self.watched:
+                    payload = _request_payload(command, attempt)
+                text = f"{request.method} {request.url.partition('?')[0]}"
+                self.show(Direction.OUT, Kind.REQUEST, command.channel, session, payload, text)
             case OpenWebSocket():
                 payload = {"url": command.url, "headers": command.headers}
                 if attempt > 1:
@@ -192,18 +186,19 @@ class Taps:
         attempt: int | None = None,
     ) -> float:
         """Show an incoming reply, with the number of the `attempt` if another follows."""
-        payload: dict[str, Any] = {"status": response.status, "headers": response.headers}
-        if attempt is not None:
-            payload["attempt"] = attempt
-        if response.url:
-            payload["url"] = (
-                drop_query(response.url, self.hidden_query) if self.hidden_query else response.url
-            )
-        if not head:
-            payload["body"] = response.body
-        return self.show(
-            Direction.IN, Kind.RESPONSE_HEAD if head else Kind.RESPONSE, channel, session, payload
-        )
+        payload: dict[str, Any] = {}
+        if self.watched:
+            payload = {"status": response.status, "headers": response.headers}
+            if attempt is not None:
+                payload["attempt"] = attempt
+            if response.url:
+                payload["url"] = (
+                    drop_query(response.url, self.hidden_query) if self.hidden_query else response.url
+                )
+            if not head:
+                payload["body"] = response.body
+        kind, text = Kind.RESPONSE_HEAD if head else Kind.RESPONSE, f"HTTP {response.status}"
+        return self.show(Direction.IN, kind, channel, session, payload, text)
 
     def failure(
         self, channel: str, session: int, error: GradioTransportError, *, attempt: int | None = None
@@ -212,23 +207,30 @@ class Taps:
         payload: dict[str, Any] = {"error": type(error).__name__, "message": error.message}
         if attempt is not None:
             payload["attempt"] = attempt
-        return self.show(Direction.IN, Kind.ERROR, channel, session, payload)
+        return self.show(Direction.IN, Kind.ERROR, channel, session, payload, error.message)
 
     def chunk(self, channel: str, data: bytes) -> None:
         """Show bytes that are not input of a state machine: those of a file, or a heartbeat."""
-        self.show(Direction.IN, Kind.CHUNK, channel, 0, {"data": data}, remember=False)
+        if self._taps:
+            self.show(Direction.IN, Kind.CHUNK, channel, 0, {"data": data}, remember=False)
 
     def end(self, channel: str, closed: Closed) -> None:
         """Show the end of a stream that no state machine reads."""
-        payload = {"ending": closed.ending.value, "code": closed.code, "reason": closed.reason}
-        self.show(Direction.IN, Kind.END, channel, 0, payload)
+        self.closed(channel, 0, closed)
+
+    def closed(self, channel: str, session: int, closed: Closed) -> float:
+        """Show the end of a stream or socket."""
+        ending = closed.ending.value
+        payload = {"ending": ending, "code": closed.code, "reason": closed.reason}
+        text = f"{ending} {closed.reason}"
+        return self.show(Direction.IN, Kind.END, channel, session, payload, text)
 
     def note(self, session: int) -> str:
-        """Return the last frames of a session as text, without headers, queries or secrets."""
+        """Return the last frames of a session as text, without headers, queries or secrets; empty if none."""
         remembered = self.ring.copy()  # copied at once, because other threads continue
         frames = [frame for frame in remembered if frame.session in (0, session)][-_NOTE_FRAMES:]
         if not frames:
-            return "no frames"
+            return ""
         start, texts = frames[0].t, self._note_texts(frames)
         return "\n".join(
             f"  {frame.t - start:8.3f}  {_line(frame, text)}"
@@ -257,22 +259,43 @@ class Taps:
         return texts
 
 
-def _note_text(direction: Direction, kind: Kind, payload: Mapping[str, Any]) -> str | bytes:
-    """Return the text of a frame for a note, without the caller's data."""
-    text: str | bytes = ""
-    if kind is Kind.CHUNK:
-        text = payload["data"]
-    elif kind is Kind.WS_TEXT and direction is Direction.IN:
-        text = payload["text"]
-    elif kind is Kind.REQUEST:
-        text = f"{payload['method']} {payload['url'].partition('?')[0]}"
-    elif kind in (Kind.RESPONSE, Kind.RESPONSE_HEAD):
-        text = f"HTTP {payload['status']}"
-    elif kind is Kind.END:
-        text = f"{payload['ending']} {payload.get('reason', '')}"
-    elif kind is Kind.ERROR:
-        text = payload["message"]
-    return text
+def _request_payload(command: SendRequest | OpenStream, attempt: int) -> dict[str, Any]:
+    request = command.request
+    payload: dict[str, Any] = {
+        "method": request.method,
+        "url": request.url,
+        "headers": request.headers,
+        "body": request.body,
+        "phase": command.phase.value,
+    }
+    if isinstance(request.body, Multipart):
+        parts = request.body.parts
+        payload["body"] = None
+        payload["files"] = [{"name": part.filename, "size": part.size} for part in parts]
+    if isinstance(command, OpenStream):
+        payload["stream"] = True
+    if attempt > 1:
+        payload["attempt"] = attempt
+    return payload
+
+
+def _call_payload(invocation: Invocation) -> dict[str, Any]:
+    payload: dict[str, Any] = {
+        "endpoint": invocation.endpoint.name,
+        "fn_index": invocation.endpoint.fn_index,
+        "data": invocation.data,
+    }
+    if invocation.event_data is not None:
+        payload["event_data"] = invocation.event_data
+    if invocation.trigger_id is not None:
+        payload["trigger_id"] = invocation.trigger_id
+    if invocation.oauth_token is not None:
+        payload["oauth_token"] = invocation.oauth_token
+    if invocation.late:
+        payload["late"] = True
+    if invocation.event_id is not None:
+        payload["event_id"] = invocation.event_id
+    return payload
 
 
 def _line(frame: NoteFrame, text: str) -> str:
@@ -327,22 +350,7 @@ class TappedSession:
 
     def start(self, exchange: Exchange) -> Turn:
         """Start a call."""
-        invocation = exchange.invocation
-        payload: dict[str, Any] = {
-            "endpoint": invocation.endpoint.name,
-            "fn_index": invocation.endpoint.fn_index,
-            "data": invocation.data,
-        }
-        if invocation.event_data is not None:
-            payload["event_data"] = invocation.event_data
-        if invocation.trigger_id is not None:
-            payload["trigger_id"] = invocation.trigger_id
-        if invocation.oauth_token is not None:
-            payload["oauth_token"] = invocation.oauth_token
-        if invocation.late:
-            payload["late"] = True
-        if invocation.event_id is not None:
-            payload["event_id"] = invocation.event_id
+        payload = _call_payload(exchange.invocation) if self.taps.watched else {}
         now = self.taps.show(Direction.LOCAL, Kind.CALL, exchange.key, self.number, payload)
         return self._show_output(self.session.start(exchange, now))
 
@@ -371,7 +379,7 @@ class TappedSession:
         payload: dict[str, Any] = {"error": type(error).__name__, "message": error.message}
         if tell:
             payload["tell"] = True
-        now = self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload)
+        now = self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload, error.message)
         return self._show_output(self.session.abandon(exchange, error, tell_at=now if tell else None))
 
     def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response) -> Turn:
@@ -396,18 +404,17 @@ class TappedSession:
 
     def data_received(self, channel: str, data: bytes) -> Turn:
         """Feed bytes of a stream."""
-        now = self.taps.show(Direction.IN, Kind.CHUNK, channel, self.number, {"data": data})
+        now = self.taps.show(Direction.IN, Kind.CHUNK, channel, self.number, {"data": data}, data)
         return self._show_output(self.session.data_received(channel, data, now))
 
     def text_received(self, channel: str, text: str) -> Turn:
         """Feed one text of a websocket."""
-        now = self.taps.show(Direction.IN, Kind.WS_TEXT, channel, self.number, {"text": text})
+        now = self.taps.show(Direction.IN, Kind.WS_TEXT, channel, self.number, {"text": text}, text)
         return self._show_output(self.session.text_received(channel, text, now))
 
     def closed(self, channel: str, closed: Closed) -> Turn:
         """Feed the end of a stream or socket."""
-        payload = {"ending": closed.ending.value, "code": closed.code, "reason": closed.reason}
-        now = self.taps.show(Direction.IN, Kind.END, channel, self.number, payload)
+        now = self.taps.closed(channel, self.number, closed)
         return self._show_output(self.session.closed(channel, closed, now))
 
     def wake(self, channel: str) -> Turn:
@@ -434,6 +441,6 @@ class TappedSession:
             error.elapsed = self.taps.clock() - started
         if error.last_event is None:
             error.last_event = exchange.last_event
-        if isinstance(event, Failed):
-            error.add_note(f"Last frames of the session:\n{self.taps.note(self.number)}")
+        if isinstance(event, Failed) and (frames := self.taps.note(self.number)):
+            error.add_note(f"Last frames of the session:\n{frames}")
         self.taps.name_traces(error)

@@ -59,10 +59,14 @@ def exit_status(error: GradioTransportError) -> ExitStatus:
             return ExitStatus.TRANSPORT
 
 
+_LOGINS = re.compile(r"\b(auth|token)=")
+_LOGIN_OPTIONS = {"auth": "--auth user:password", "token": "--token"}
+
+
 def _advice(error: GradioTransportError) -> str:
     match error:
-        case AuthenticationRequired() if re.search(r"\b(auth|token)=", error.message):
-            return "Here: --auth user:password, or --token."
+        case AuthenticationRequired() if named := _LOGINS.findall(error.message):
+            return f"Here: {', or '.join(_LOGIN_OPTIONS[name] for name in dict.fromkeys(named))}."
         case AuthenticationRequired() if "headers=" in error.message:
             return "Here: --header 'Name: value'."
         case LocalProtocolError() if "model=" in error.message:

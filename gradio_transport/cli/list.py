@@ -67,12 +67,15 @@ def _hidden_line(known: Sequence[Endpoint]) -> str:
 
 
 def _title(app: Transport) -> str:
-    """Return the title: URL, Gradio version, protocol and the app's title."""
-    title = f" · {app.config.title}" if app.config.title else ""
-    return on_one_line(f"{app.url} · {_version(app)} · {_protocol(app)}{title}")
+    """Return the title: URL, Gradio version if it is one, protocol and the app's title."""
+    parts = [app.url, _version(app), _protocol(app), app.config.title]
+    return on_one_line(" · ".join(part for part in parts if part))
 
 
 def _version(app: Transport) -> str:
+    """Return the Gradio version; an empty string for a server that is not a Gradio app."""
+    if not app.config.release:
+        return ""
     if app.config.version:
         return f"Gradio {app.config.version}"
     return f"Gradio {'.'.join(map(str, app.config.release))} or similar (the server does not report it)"

@@ -52,5 +52,5 @@ class Tally:
         if self.failures:
             parts.append(self.failures)
         if pace.recorded:
-            parts.append(f"{pace.recorded:,} of them by an earlier run")
+            parts.append(f"{pace.recorded:,} of these results from an earlier run")
         return f"{', '.join(parts)}; {pace.summary}"

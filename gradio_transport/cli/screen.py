@@ -206,7 +206,7 @@ class LiveOutput(StatusLine):
         self._clear()
         if _grows(values):
             self._show_step(values[0], final=True)
-            self._mid_line = True  # an empty text is a line too
+            self._mid_line = True  # an empty string is a line too
             self._end_line()
             return
         self._end_line()

@@ -205,6 +205,8 @@ def _description(event: e.Event, width: int) -> str:
             return event.message
         case e.Cancelled():
             return f"on the server: {event.achieved.value}"
+        case e.Failed():
+            return f"{type(event.error).__name__}: {event.error.message}"
         case e.UnknownMessage():
             return event.msg
         case _:

@@ -201,7 +201,7 @@ class AppAttributes(ABC):
     @session_hash.setter
     def session_hash(self, value: str) -> None:
         if not isinstance(value, str) or not value:
-            raise SettingError(f"session_hash must be a text that is not empty; got {value!r}.")
+            raise SettingError(f"session_hash must be a string that is not empty; got {value!r}.")
         transport, session = self._connected()
         if value == session.session_hash:
             return

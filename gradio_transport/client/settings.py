@@ -219,7 +219,7 @@ def _authorization(auth: Any) -> dict[str, str]:
     if auth is None:
         return {}
     if not isinstance(auth, tuple) or not all(isinstance(part, str) for part in cast("list[object]", auth)):
-        raise SettingError("httpx_kwargs['auth'] must be a pair of texts, user and password.")
+        raise SettingError("httpx_kwargs['auth'] must be a pair of strings, user and password.")
     encoded = base64.b64encode(":".join(cast("tuple[str, str]", auth)).encode()).decode()
     return {"authorization": f"Basic {encoded}"}
 

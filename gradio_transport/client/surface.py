@@ -178,7 +178,7 @@ NAMES: tuple[Name, ...] = (
         "0.6.1",
         "The dict is the server's `/info`, in its order, with the keys that the Gradio client of the "
         "server's time returns: all but `show_api`, `api_visibility` and `code_snippets`. Without `/info` "
-        "(before 3.26) it is made of the app's config, and `serializer` is missing. The text is laid out "
+        "(before 3.26) it is built from the app's config, and `serializer` is missing. The text is laid out "
         "differently.",
     ),
     _absent("client.Client.ws_url", "0.6.1", _ROUTES),

@@ -28,7 +28,7 @@ def as_dict(config: AppConfig) -> dict[str, Any]:
     """Return the same dict as the Gradio client of the server's version. You may change it.
 
     It is ``/info`` from the server, without the marks. If there is none (before 3.26, or an unreadable one),
-    it is made of the config, in the form of that version.
+    it is built from the config, in the form of that version.
     """
     if config.info is None:
         return {

@@ -42,7 +42,7 @@ def check_address(patient: Patient) -> Finding:
 
 
 def _repair(source: str) -> str:
-    """Return the intended URL for one with a misspelt scheme, or an empty text."""
+    """Return the intended URL for one with a misspelt scheme, or an empty string."""
     found = _SCHEME.match(source)
     if found is None or _HOST_FIRST.match(source):
         return ""

@@ -102,7 +102,7 @@ def _untrusted(error: UntrustedRedirect, seen: list[str]) -> Finding:
 
 
 def _sign_on(url: str) -> str:
-    """Return the provider of single sign-on that a URL leads to, or an empty text. The URL may be forged."""
+    """Return the provider of single sign-on that a URL leads to, else an empty string. It may be forged."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:

@@ -141,7 +141,7 @@ def _judge(name: str, flow: _Flow, took: float) -> Finding:
 
 
 def _held_back(flow: _Flow) -> str:
-    """Return the evidence that events were held back, or an empty text.
+    """Return the evidence that events were held back, or an empty string.
 
     The server reports how long the function ran. If the first and last message arrive closer together than
     that, the first was held back.

@@ -115,7 +115,7 @@ def known_page(response: Response) -> KnownPage | None:
 
 
 def server_name(response: Response) -> str:
-    """Return the server and proxies that the reply's headers name, or an empty text."""
+    """Return the server and proxies that the reply's headers name, or an empty string."""
     names = ("server", "via", "x-powered-by", "x-served-by")
     found = (response.headers.get(name, "") for name in names)
     return ", ".join(dict.fromkeys(text[:60] for text in found if text))

@@ -89,7 +89,7 @@ class Step:
         title: For people.
         seconds: Its duration.
         error: The error that a call would raise, if the step failed with one.
-        blocked_by: Name of the failed step because of which this one was skipped, or an empty text.
+        blocked_by: Name of the failed step because of which this one was skipped, or an empty string.
     """
 
     name: str

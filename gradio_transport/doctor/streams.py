@@ -76,7 +76,7 @@ def _read(patient: Patient, path: str, *, idle: float, until: float, enough: int
     Args:
         patient: The app.
         path: Path below the API.
-        idle: Seconds of silence after which to give up.
+        idle: Seconds of silence after which the check ends.
         until: Seconds in all.
         enough: Chunks after which it stops reading.
     """
@@ -117,14 +117,14 @@ def _read_chunks(live: Any, opened: _Opened, began: float, enough: int) -> None:
 
 
 def _heartbeat(patient: Patient) -> str:
-    """Return the path of the heartbeat of an unused session, or an empty text before 4.25."""
+    """Return the path of the heartbeat of an unused session, or an empty string before 4.25."""
     if not patient.config.at_least(4, 25):
         return ""
     return f"heartbeat/{_session()}"
 
 
 def _why_not(patient: Patient) -> str:
-    """Return why no stream can be checked, or an empty text."""
+    """Return why no stream can be checked, or an empty string."""
     config = patient.config
     if not patient.is_gradio:
         return "It is not a Gradio app. Add --call to check a stream."

@@ -165,7 +165,7 @@ def _describe(certificate: Certificate) -> list[str]:
 
 
 def interceptor(issuer: str) -> str:
-    """Return the issuer's name if it is a program that decrypts TLS; else an empty text."""
+    """Return the issuer's name if it is a program that decrypts TLS; else an empty string."""
     return issuer if _INTERCEPTOR.search(issuer) else ""
 
 

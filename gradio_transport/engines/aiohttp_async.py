@@ -15,8 +15,8 @@ import asyncio
 import socket
 import ssl
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, cast
 
@@ -69,9 +69,10 @@ _GRACE_SECONDS = 0.05
 Both may end with the call. The error should then report that there was no connection, so a retry is safe.
 """
 
+_NO_TIMEOUT = nullcontext()
 
-def _with_grace(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds + _GRACE_SECONDS
+_TRANSLATED = (aiohttp.ClientError, HandshakeAnswered, OSError, ValueError)
+"""The exceptions that may end a request before the head of its reply."""
 
 
 class AiohttpEngine:
@@ -147,9 +148,14 @@ class AiohttpEngine:
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the full reply."""
-        self._open_session(request.url)  # raises before `asyncio.timeout` would if asyncio is not running
+        if not self._sessions:
+            self._open_session(
+                request.url
+            )  # raises if asyncio is not running; `asyncio.timeout` would not say so
+        whole, stream = patience.whole_seconds, None
         try:
-            async with asyncio.timeout(_with_grace(patience.whole_seconds)):
+            # Why not always with a timeout: each takes as long as a tenth of a short request.
+            async with asyncio.timeout(whole + _GRACE_SECONDS) if whole is not None else _NO_TIMEOUT:
                 stream = await self.stream(request, patience)
                 try:
                     body = await stream.read(body_seconds(request, patience))
@@ -157,13 +163,15 @@ class AiohttpEngine:
                     await stream.aclose()
         except GradioTransportError:  # a late one is also a TimeoutError
             raise
-        except TimeoutError:
+        except TimeoutError as error:
+            if stream is None:
+                raise answer_timeout(self._way(request.url, error), patience) from error
             raise patience.timeout_error(request.url) from None
         return stream.head.with_body(body)
 
     async def stream(self, request: Request, patience: Patience) -> AiohttpStream:
         """Send a request and return as soon as the head of its reply has arrived."""
-        with self._translate_errors(request.url, patience):
+        try:
             session = self._open_session(request.url, await self._connection_rule(request.url, patience))
             await self._acquire_slot(request.url, patience)
             try:
@@ -171,6 +179,9 @@ class AiohttpEngine:
             except BaseException:
                 self._slots.release()
                 raise
+        except _TRANSLATED as error:
+            self._translate(error, request.url, patience)
+            raise
         if response.transport is not None and request.url.startswith("https:"):
             with suppress(TypeError):  # other event loops may have transports without weak references
                 self._tls_transports.add(response.transport)
@@ -205,12 +216,12 @@ class AiohttpEngine:
             "headers": {"accept-encoding": ACCEPTED, **request.headers},
             "allow_redirects": False,
             **self._route_options(request.url),
-            "timeout": aiohttp.ClientTimeout(
-                connect=patience.connect_seconds, sock_read=patience.silence_seconds
-            ),
+            "timeout": aiohttp.ClientTimeout(connect=patience.connect_seconds),
         }
         url, body = verbatim_url(request.url), request.body
         if body is None or (isinstance(body, bytes) and len(body) <= CHUNK_BYTES):
+            if patience.whole is not None:  # bounds the head too
+                return cast("Reply", await session.request(request.method, url, data=body, **options))
             async with asyncio.timeout(patience.head_seconds) as deadline:
                 with bound_head(deadline, patience):
                     return cast("Reply", await session.request(request.method, url, data=body, **options))
@@ -233,7 +244,7 @@ class AiohttpEngine:
     ) -> AiohttpWebSocket:
         """Open a websocket, without a thread."""
         check_headers(headers)
-        with self._translate_errors(url, attrs.evolve(patience, setting="connect", silence=patience.connect)):
+        try:
             route = self._route_options(url)
             async with self._bound_handshake(url, patience):
                 opened = await self._open_session(url).ws_connect(
@@ -246,6 +257,9 @@ class AiohttpEngine:
                     max_msg_size=max_message_bytes + 1,
                     decode_text=False,
                 )
+        except _TRANSLATED as error:
+            self._translate(error, url, attrs.evolve(patience, setting="connect", silence=patience.connect))
+            raise
         return AiohttpWebSocket(opened, patience.silence_seconds, self._routes.find(url).proxy)
 
     @asynccontextmanager
@@ -257,45 +271,48 @@ class AiohttpEngine:
         except TimeoutError as error:
             raise connect_timeout(url.partition("?")[0], patience) from error
 
-    @contextmanager
-    def _translate_errors(self, url: str, patience: Patience) -> Generator[None, None, None]:
-        """Translate aiohttp's exceptions until the head of a reply has arrived."""
+    def _translate(self, error: Exception, url: str, patience: Patience) -> None:
+        """Raise an exception until the head of a reply has arrived as an error of the library.
 
-        def way(error: Exception) -> str:
-            reached = not isinstance(error, aiohttp.ClientProxyConnectionError)
-            return describe_way(url, self._routes.find(url).proxy, reached=reached)
+        Raises:
+            TransportError: There was no reply.
+            HandshakeRefused: The reply to a handshake was not 101.
+        """
+        match error:
+            case GradioTransportError():  # some are also an OSError
+                pass
+            case HandshakeAnswered():
+                reply = response_head(error.response).with_body(error.body)
+                self._check_handshake(url, reply, patience)
+                raise HandshakeRefused(reply) from None
+            case aiohttp.ConnectionTimeoutError():
+                raise connect_timeout(self._way(url, error), patience) from error
+            case TimeoutError():
+                raise answer_timeout(self._way(url, error), patience) from error
+            case aiohttp.ClientHttpProxyError():
+                refusal = ProxyRefusedError.from_status(error.status)
+                raise refusal_error(url, self._routes.find(url).proxy, refusal, patience) from error
+            case aiohttp.ClientConnectorError() | aiohttp.InvalidURL():
+                cause = _cause(error)
+                if isinstance(cause, AddressRefusedError):
+                    raise patience.address_error(url, cause.address) from None
+                raise connect_error(self._way(url, error), cause, patience) from error
+            case aiohttp.ClientError() | OSError():
+                if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
+                    raise error.__cause__ from None
+                stale = isinstance(error, StaleConnectionError)
+                if stale:
+                    self._kept.distrust(url)
+                raise lost_error(self._way(url, error), _short(error), patience, stale=stale) from error
+            case _:
+                raise ConnectError(
+                    f"Cannot reach {self._way(url, error)}: {reason(error)}.", phase=patience.phase
+                ) from error
 
-        try:
-            yield
-        except GradioTransportError:  # some are also an OSError
-            raise
-        except HandshakeAnswered as error:
-            reply = response_head(error.response).with_body(error.body)
-            self._check_handshake(url, reply, patience)
-            raise HandshakeRefused(reply) from None
-        except aiohttp.ConnectionTimeoutError as error:
-            raise connect_timeout(way(error), patience) from error
-        except TimeoutError as error:
-            raise answer_timeout(way(error), patience) from error
-        except aiohttp.ClientHttpProxyError as error:
-            refusal = ProxyRefusedError.from_status(error.status)
-            raise refusal_error(url, self._routes.find(url).proxy, refusal, patience) from error
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-            cause = _cause(error)
-            if isinstance(cause, AddressRefusedError):
-                raise patience.address_error(url, cause.address) from None
-            raise connect_error(way(error), cause, patience) from error
-        except (aiohttp.ClientError, OSError) as error:
-            if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
-                raise error.__cause__ from None
-            stale = isinstance(error, StaleConnectionError)
-            if stale:
-                self._kept.distrust(url)
-            raise lost_error(way(error), _short(error), patience, stale=stale) from error
-        except ValueError as error:
-            raise ConnectError(
-                f"Cannot reach {way(error)}: {reason(error)}.", phase=patience.phase
-            ) from error
+    def _way(self, url: str, error: Exception) -> str:
+        """Return the words for the way to a server that a request took until an exception."""
+        reached = not isinstance(error, aiohttp.ClientProxyConnectionError)
+        return describe_way(url, self._routes.find(url).proxy, reached=reached)
 
     def _check_handshake(self, url: str, reply: Response, patience: Patience) -> None:
         """Refuse the reply of a proxy to a handshake, which is forwarded where there is no TLS."""

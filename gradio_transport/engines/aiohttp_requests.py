@@ -14,8 +14,13 @@ import aiohttp
 from yarl import URL
 
 from .aiohttp_stream import Reply
-from .replies import CHUNK_BYTES
 from .routes import Route
+
+_BUFFER_BYTES = 256 * 1024
+"""Received bytes of a reply; asyncio pauses reading at twice as many.
+
+asyncio reads as many at once, so with a smaller buffer it would pause after each read.
+"""
 
 _REFUSAL_BYTES = 64 * 1024
 """Bytes that are read of the body of a refused handshake, for the reason."""
@@ -86,7 +91,7 @@ def open_session(
         auto_decompress=False,
         response_class=Reply,
         timeout=timeout,
-        read_bufsize=CHUNK_BYTES,
+        read_bufsize=_BUFFER_BYTES,
         max_line_size=head_bytes,
         max_field_size=head_bytes,
         max_headers=head_fields,

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 import weakref
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +18,7 @@ import anyio.lowlevel
 from ..errors import GradioTransportError
 from ..protocol.commands import Closed, Ending, Request, Response
 from .base import Patience, StreamEnded
+from .cancel_checks import cancel_checks
 from .content_coding import Unpacker
 from .proxies import Proxy, add_proxy
 from .replies import WholeBody, drop_after_bytes, incomplete_body_error, reason, unpacker
@@ -109,7 +112,9 @@ class Reply(aiohttp.ClientResponse):
             raise
         if self.protocol is not None:
             _used.add(self.protocol)
-        if self.transport is not None and drop_after_bytes(response_head(self)) is not None:
+        # Only the connection of an error is dropped, and most replies need no head here.
+        is_error = self.status >= 500
+        if is_error and self.transport is not None and drop_after_bytes(response_head(self)) is not None:
             # Called after aiohttp returned the connection to the pool, but in the same step of the event
             # loop, even for a body that arrived with its head. The pool skips a closing connection.
             self.content.on_eof(self.transport.abort)
@@ -147,6 +152,53 @@ def _retrieve_error(closed: asyncio.Future[None]) -> None:
         closed.exception()
 
 
+class _Silence:
+    """The bound of each wait for bytes of a body.
+
+    Why not aiohttp's ``sock_read``: that replaces a timer with each packet. Here one timer serves a body. If
+    bytes came before it fires, it only looks again later.
+    """
+
+    def __init__(self, patience: Patience, content: aiohttp.StreamReader) -> None:
+        self._patience = patience
+        self._content = content
+        self._until: float | None = None
+        self._due = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Start to wait."""
+        seconds = self._patience.silence_seconds
+        if seconds is not None:
+            self._until = time.monotonic() + seconds
+            if self._until < self._due:  # no timer, or one that fires too late
+                self._set_timer(seconds)
+
+    def end(self) -> None:
+        """Stop to wait, because there are bytes."""
+        self._until = None
+
+    def stop(self) -> None:
+        """Remove the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _set_timer(self, seconds: float) -> None:
+        self.stop()
+        self._due = time.monotonic() + seconds
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._due = math.inf
+        if self._until is None:
+            return
+        left = self._until - time.monotonic()
+        if left > 0:
+            self._set_timer(left)
+        else:
+            self._content.set_exception(aiohttp.SocketTimeoutError("no bytes within the time"))
+
+
 class AiohttpStream:
     """A reply whose body is still arriving."""
 
@@ -164,21 +216,28 @@ class AiohttpStream:
         self._slots: asyncio.Semaphore | None = slots
         self._end: StreamEnded | None = None
         self._unpacking: Unpacker | None = None
+        self._is_unpacked = False
+        self._is_check_due = cancel_checks()
         self._chunks: Iterator[bytes] = iter(())
+        self._silence = _Silence(patience, response.content)
         self._proxy = route.proxy
         self.head = response_head(response, route.forwarder)
+        self._is_chunked = "transfer-encoding" in self.head.headers
 
     async def _next_chunk(self) -> bytes:
         """Return the next decoded bytes, or no bytes at the end of the body."""
-        unpacking = self._unpacking = self._unpacking or unpacker(self.head, self._patience)
-        if unpacking is not None:
-            await asyncio.sleep(0)  # one read may decompress to any number of chunks
+        if not self._is_unpacked:
+            self._unpacking, self._is_unpacked = unpacker(self.head, self._patience), True
+        unpacking = self._unpacking
+        if unpacking is None:
+            return await self._next_data()
+        await asyncio.sleep(0)  # one read may decompress to any number of chunks
         while (chunk := next(self._chunks, None)) is None:
-            if unpacking is not None and unpacking.failure is not None:
+            if unpacking.failure is not None:
                 self.abort()
                 raise StreamEnded(Closed(Ending.RESET, reason=unpacking.failure))
             data = await self._next_data()
-            if unpacking is None or not data:
+            if not data:
                 return data
             self._chunks = unpacking.feed(data)
         return chunk
@@ -187,10 +246,11 @@ class AiohttpStream:
         """Return the next bytes as received, or no bytes at the end of the body."""
         if self._end is not None:
             raise self._end
-        await anyio.lowlevel.checkpoint_if_cancelled()  # see `AsyncioStream`
+        if self._is_check_due():
+            await anyio.lowlevel.checkpoint_if_cancelled()
         error: Exception | None = None
         try:
-            chunk = await self._response.content.readany()
+            chunk = await self._read_any()
             if chunk or not (error := self._connection_error()):
                 return chunk
         except (aiohttp.ClientError, OSError, RuntimeError) as caught:
@@ -199,6 +259,18 @@ class AiohttpStream:
         self._end = StreamEnded(Closed(ending, reason=add_proxy(reason(error), self._proxy)))
         self._end.__cause__ = error
         return self._take_buffered() or await self._next_data()
+
+    async def _read_any(self) -> bytes:
+        """Return received data. That of several reads is joined only if it may be small."""
+        content = self._response.content
+        if self._is_chunked and (data := content.read_nowait()):
+            return data
+        if not content.is_eof():
+            self._silence.begin()
+        try:
+            return await content.readany() if self._is_chunked else (await content.readchunk())[0]
+        finally:
+            self._silence.end()
 
     def _connection_error(self) -> Exception | None:
         """Return why the connection broke, for a body that ends with its connection.
@@ -233,6 +305,8 @@ class AiohttpStream:
         """Return the full body, within the bound of the request, and within a timeout if given."""
         if self.head.status >= 300 and self.head.unsupported_coding is not None:
             return b""  # an error status needs no body, so an unrequested coding is not an error
+        if seconds is None:
+            return await self._read()
         try:
             async with asyncio.timeout(seconds):
                 return await self._read()
@@ -258,6 +332,7 @@ class AiohttpStream:
         """Return the connection to the pool, or drop it if the body has not ended."""
         if self._slots is None:
             return
+        self._silence.stop()
         self._response.release()
         self._slots.release()
         self._slots = None

@@ -11,6 +11,7 @@ import aiohttp
 import anyio.lowlevel
 
 from ..protocol.commands import Closed, Ending
+from .cancel_checks import cancel_checks
 from .proxies import Proxy, add_proxy
 from .replies import reason, shut_down_socket
 
@@ -26,10 +27,12 @@ class AiohttpWebSocket:
         self._socket = socket
         self._silence = silence
         self._proxy = proxy
+        self._is_check_due = cancel_checks()
 
     async def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, the end of the socket, or None after `timeout` seconds."""
-        await anyio.lowlevel.checkpoint_if_cancelled()  # see `AsyncioStream`
+        if self._is_check_due():
+            await anyio.lowlevel.checkpoint_if_cancelled()
         seconds = self._silence if timeout is None else max(timeout, 0.001)
         try:
             while (message := await self._socket.receive(seconds)).type in _PINGS:

@@ -95,10 +95,12 @@ class Bounds:
         self._connected: Connected | None = None
         self._is_shut_down = False
 
-    def timeouts(self, patience: Patience) -> dict[str, float | None]:
+    def timeouts(self) -> dict[str, float | None]:
         """Return the ``timeout`` of a request, with a plain number for the pool, which waits itself."""
-        wait = Wait(self)
-        return {"connect": wait, "read": wait, "write": wait, "pool": patience.wait_seconds}
+        wait, pool = Wait(self), self._silence
+        if self._whole_until != math.inf:
+            pool = min(pool, max(self._whole_until - time.monotonic(), 0.001))
+        return {"connect": wait, "read": wait, "write": wait, "pool": None if pool == math.inf else pool}
 
     def begin_connecting(self) -> None:
         """Start the time to connect."""

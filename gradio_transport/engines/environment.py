@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 _PORT = re.compile(r"(\[.*\]|[^:]*):(\d+)")
 """A host with a port; more than one colon without brackets is an IPv6 address."""
@@ -27,7 +28,7 @@ def find_proxy(scheme: str, host: str, port: int) -> tuple[str, str] | None:
 
     On macOS and Windows the system's settings apply if there is no variable, as in Python's own client.
     """
-    proxies = getproxies()
+    proxies = _proxies()
     url = proxies.get(scheme) or proxies.get("all")
     if not url or is_excepted(proxies.get("no", ""), host, port) or proxy_bypass(host):
         return None
@@ -36,7 +37,15 @@ def find_proxy(scheme: str, host: str, port: int) -> tuple[str, str] | None:
 
 def proxy_urls() -> list[str]:
     """Return the URLs of all proxies of the environment."""
-    return [url for scheme, url in getproxies().items() if scheme != "no"]
+    return [url for scheme, url in _proxies().items() if scheme != "no"]
+
+
+def _proxies() -> Mapping[str, str]:
+    """Return the proxies of the environment or the system by scheme, and under ``"no"`` the exceptions."""
+    # Why not always ask urllib: Python 3.11 reads every variable twice, and each connection asks two times.
+    if getproxies is getproxies_environment and "_proxy" not in " ".join(os.environ).lower():
+        return {}
+    return getproxies()
 
 
 def _variable(url: str, scheme: str) -> str:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The async engine: a pool of httpcore for each route, over its own connections, for asyncio and trio."""
+"""The async engine: pools of httpcore for each route, over its own connections, for asyncio and trio."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any
 
+import anyio
 import anyio.lowlevel
 
 from ..errors import LocalProtocolError, StreamLost
@@ -21,6 +23,7 @@ from .keep_alive import KeptConnections
 from .libraries import load_core
 from .lookups import connection_rule_async
 from .open_connections import OpenConnections
+from .pools import Pool, PoolKey, Pools
 from .proxies import describe_way, find_refusal
 from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
 from .request_body import AsyncBody, body_seconds
@@ -41,19 +44,40 @@ class AsyncHTTPEngine:
         self.connections = OpenConnections(self._routes)
         self._kept = KeptConnections()
         self._backend = AsyncSocketBackend(self._core.WriteError, self.connections)
-        self._pools: dict[tuple[Route, bool, AddressRule], Any] = {}
+        self._pools = Pools(settings.connections)
+        self._slots = anyio.Semaphore(settings.connections)
         self._closed = False
 
-    def _pool(self, url: str, addresses: AddressRule) -> Any:
-        """Return the pool of connections for a URL and an address rule."""
-        if self._closed:
-            raise LocalProtocolError("The transport is closed.")
-        key = self._routes.find(url), self._kept.are_trusted(url), addresses
-        if key not in self._pools:
-            options = pool_options(self._core, self._settings, *key[:2])
-            backend = async_route_backend(self._backend, key[0])
-            self._pools[key] = self._core.AsyncConnectionPool(network_backend=backend, **options)
-        return self._pools[key]
+    async def _take_pool(self, url: str, addresses: AddressRule, seconds: float | None) -> Pool:
+        """Wait until a connection may be used, and return a pool for a URL and an address rule."""
+        try:
+            # Why not always with a timeout: a cancel scope for each request takes time.
+            self._slots.acquire_nowait()
+        except anyio.WouldBlock:
+            with anyio.move_on_after(seconds) as waiting:
+                await self._slots.acquire()
+            if waiting.cancelled_caught:
+                raise self._core.PoolTimeout("no connection became free") from None
+        try:
+            if self._closed:
+                raise LocalProtocolError("The transport is closed.")
+            key = self._routes.find(url), self._kept.are_trusted(url), addresses
+            return self._pools.take(key, partial(self._make_pool, key))
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def _make_pool(self, key: PoolKey, room: int) -> Any:
+        route, keeps, _ = key
+        options = pool_options(self._core, self._settings, route, keeps) | {"max_connections": room}
+        backend = async_route_backend(self._backend, route)
+        return self._core.AsyncConnectionPool(network_backend=backend, **options)
+
+    async def _release(self, pool: Pool) -> None:
+        unused = self._pools.release(pool)
+        self._slots.release()
+        if unused is not None:
+            await unused.aclose()
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the full reply."""
@@ -73,7 +97,7 @@ class AsyncHTTPEngine:
     ) -> AsyncHTTPStream:
         bounds = Bounds(patience, is_form=isinstance(request.body, Multipart), joiner=joiner)
         try:
-            response = await self._send(request, patience, bounds)
+            response, pool = await self._send(request, patience, bounds)
         except BaseException as error:
             bounds.release()
             ours = request_error(self._core, error, request, patience, bounds, self._routes)
@@ -85,7 +109,14 @@ class AsyncHTTPEngine:
         bounds.begin_body()
         route = self._routes.find(request.url)
         stream = AsyncHTTPStream(
-            self._core, request, patience, bounds, response, self._settings.library, route
+            self._core,
+            request,
+            patience,
+            bounds,
+            response,
+            self._settings.library,
+            route,
+            partial(self._release, pool),
         )
         if route.forwarder is not None:
             refused = find_refusal(stream.head.status, request.url, route.forwarder, patience)
@@ -94,17 +125,23 @@ class AsyncHTTPEngine:
                 raise refused
         return stream
 
-    async def _send(self, request: Request, patience: Patience, bounds: Bounds) -> Any:
+    async def _send(self, request: Request, patience: Patience, bounds: Bounds) -> tuple[Any, Pool]:
+        """Send a request, and return the reply and the pool to release after it."""
         if patience.addresses is not AddressRule.ANY:
             host = parse_url(self._settings.library, request.url).url.host.decode()
             route = self._routes.find(request.url)
             bounds.addresses = await connection_rule_async(request.url, host, route, patience)
-        timeouts = bounds.timeouts(patience)
+        timeouts = bounds.timeouts()
         for _ in range(SEND_ATTEMPTS):
             body = AsyncBody(request.body)
             prepared = build_request(self._core, self._settings.library, request, timeouts, body)
-            with suppress(NotSentError):
-                return await self._pool(request.url, bounds.addresses).handle_async_request(prepared)
+            pool = await self._take_pool(request.url, bounds.addresses, timeouts["pool"])
+            try:
+                return await pool.core.handle_async_request(prepared), pool
+            except BaseException as error:
+                await self._release(pool)
+                if not isinstance(error, NotSentError):
+                    raise
         way = describe_way(request.url, self._routes.find(request.url).proxy)
         raise lost_error(way, NotSentError("no connection stays open"), patience, sent=False)
 
@@ -121,8 +158,7 @@ class AsyncHTTPEngine:
     async def aclose(self) -> None:
         """Close every connection."""
         self._closed = True
-        pools, self._pools = list(self._pools.values()), {}
-        for pool in pools:
+        for pool in self._pools.clear():
             await pool.aclose()
         await anyio.lowlevel.cancel_shielded_checkpoint()  # in which asyncio closes the sockets
 
@@ -139,8 +175,10 @@ class AsyncHTTPStream:
         response: Any,
         library: str,
         route: Route,
+        release: Callable[[], Awaitable[object]],
     ) -> None:
         self._core = core
+        self._release: Callable[[], Awaitable[object]] | None = release
         self._request = request
         self._patience = patience
         self._bounds = bounds
@@ -216,5 +254,10 @@ class AsyncHTTPStream:
     async def aclose(self) -> None:
         """Return the connection to the pool, or drop it if the body has not ended."""
         self._bounds.release()
-        with suppress(Exception):
-            await self._response.aclose()
+        release, self._release = self._release, None
+        try:
+            with suppress(Exception):
+                await self._response.aclose()
+        finally:
+            if release is not None:
+                await release()

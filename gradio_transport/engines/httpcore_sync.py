@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sync engine: a pool of httpcore for each route, over the library's own connections."""
+"""The sync engine: pools of httpcore for each route, over the library's own connections."""
 
 from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ..errors import LocalProtocolError, StreamLost
@@ -21,6 +22,7 @@ from .keep_alive import KeptConnections
 from .libraries import load_core
 from .lookups import connection_rule
 from .open_connections import OpenConnections
+from .pools import Pool, PoolKey, Pools
 from .proxies import describe_way, find_refusal
 from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
 from .request_body import body_seconds, form_blocks
@@ -47,19 +49,34 @@ class HTTPEngine:
     def _start_without_connections(self) -> None:
         self.connections = OpenConnections(self._routes)
         self._backend = SocketBackend(self._core.WriteError, self.connections)
-        self._pools: dict[tuple[Route, bool, AddressRule], Any] = {}
+        self._pools = Pools(self._settings.connections)
+        self._slots = threading.Semaphore(self._settings.connections)
 
-    def _pool(self, url: str, addresses: AddressRule) -> Any:
-        """Return the pool of connections for a URL and an address rule."""
-        key = self._routes.find(url), self._kept.are_trusted(url), addresses
+    def _take_pool(self, url: str, addresses: AddressRule, seconds: float | None) -> Pool:
+        """Wait until a connection may be used, and return a pool for a URL and an address rule."""
+        if not self._slots.acquire(timeout=seconds):
+            raise self._core.PoolTimeout("no connection became free")
+        try:
+            key = self._routes.find(url), self._kept.are_trusted(url), addresses
+            with self._lock:
+                if self._closed:
+                    raise LocalProtocolError("The transport is closed.")
+                return self._pools.take(key, partial(self._make_pool, key))
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def _make_pool(self, key: PoolKey, room: int) -> Any:
+        route, keeps, _ = key
+        options = pool_options(self._core, self._settings, route, keeps) | {"max_connections": room}
+        return self._core.ConnectionPool(network_backend=route_backend(self._backend, route), **options)
+
+    def _release(self, pool: Pool) -> None:
         with self._lock:
-            if self._closed:
-                raise LocalProtocolError("The transport is closed.")
-            if key not in self._pools:
-                options = pool_options(self._core, self._settings, *key[:2])
-                backend = route_backend(self._backend, key[0])
-                self._pools[key] = self._core.ConnectionPool(network_backend=backend, **options)
-            return self._pools[key]
+            unused = self._pools.release(pool)
+        self._slots.release()
+        if unused is not None:
+            unused.close()
 
     def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the full reply."""
@@ -80,7 +97,7 @@ class HTTPEngine:
         if interruption is not None:
             interruption.set_wake(bounds.shut_down)
         try:
-            response = self._send(request, patience, bounds)
+            response, pool = self._send(request, patience, bounds)
         except BaseException as error:
             bounds.release()
             ours = request_error(self._core, error, request, patience, bounds, self._routes)
@@ -94,7 +111,16 @@ class HTTPEngine:
                 interruption.set_wake(None)  # from here on the stream can be aborted
         bounds.begin_body()
         route = self._routes.find(request.url)
-        stream = HTTPStream(self._core, request, patience, bounds, response, self._settings.library, route)
+        stream = HTTPStream(
+            self._core,
+            request,
+            patience,
+            bounds,
+            response,
+            self._settings.library,
+            route,
+            partial(self._release, pool),
+        )
         if route.forwarder is not None:
             refused = find_refusal(stream.head.status, request.url, route.forwarder, patience)
             if refused is not None:
@@ -102,17 +128,23 @@ class HTTPEngine:
                 raise refused
         return stream
 
-    def _send(self, request: Request, patience: Patience, bounds: Bounds) -> Any:
+    def _send(self, request: Request, patience: Patience, bounds: Bounds) -> tuple[Any, Pool]:
+        """Send a request, and return the reply and the pool to release after it."""
         if patience.addresses is not AddressRule.ANY:
             host = parse_url(self._settings.library, request.url).url.host.decode()
             route = self._routes.find(request.url)
             bounds.addresses = connection_rule(request.url, host, route, patience)
-        timeouts = bounds.timeouts(patience)
+        timeouts = bounds.timeouts()
         for _ in range(SEND_ATTEMPTS):
             body = form_blocks(request.body) if isinstance(request.body, Multipart) else request.body
             prepared = build_request(self._core, self._settings.library, request, timeouts, body)
-            with suppress(NotSentError):
-                return self._pool(request.url, bounds.addresses).handle_request(prepared)
+            pool = self._take_pool(request.url, bounds.addresses, timeouts["pool"])
+            try:
+                return pool.core.handle_request(prepared), pool
+            except BaseException as error:
+                self._release(pool)
+                if not isinstance(error, NotSentError):
+                    raise
         way = describe_way(request.url, self._routes.find(request.url).proxy)
         raise lost_error(way, NotSentError("no connection stays open"), patience, sent=False)
 
@@ -138,8 +170,7 @@ class HTTPEngine:
         """Close all connections. Blocked calls in other threads end at once."""
         with self._lock:
             self._closed = True
-            pools = list(self._pools.values())
-            self._pools.clear()
+            pools = self._pools.clear()
             websockets = list(self._websockets)
         for opened in websockets:
             opened.abort()
@@ -173,8 +204,10 @@ class HTTPStream:
         response: Any,
         library: str,
         route: Route,
+        release: Callable[[], object],
     ) -> None:
         self._core = core
+        self._release: Callable[[], object] | None = release
         self._request = request
         self._patience = patience
         self._bounds = bounds
@@ -231,5 +264,10 @@ class HTTPStream:
     def close(self) -> None:
         """Return the connection to the pool, or drop it if the body has not ended."""
         self._bounds.release()
-        with suppress(Exception):
-            self._response.close()
+        release, self._release = self._release, None
+        try:
+            with suppress(Exception):
+                self._response.close()
+        finally:
+            if release is not None:
+                release()

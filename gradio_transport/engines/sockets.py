@@ -18,13 +18,19 @@ from functools import partial
 from typing import Any
 
 from .base import DeferredClose
-from .bounds import Bounds, BrokenError, Wait
+from .bounds import Bounds, BrokenError, Stage, Wait
 from .chunk_joining import ChunkJoiner
 from .connecting import connect
 from .layers import TLS, Layer, Plain, is_ready
 from .open_connections import OpenConnections
 from .replies import shut_down_socket
-from .stream_state import StreamState
+from .stream_state import BODY_BYTES, StreamState
+
+_LARGE_BODY_BYTES = 4 * 1024 * 1024
+"""Bytes of a body after which more are read at once.
+
+Why not from its start: the memory of such a read is new to the process, and the system clears it first.
+"""
 
 
 class SocketStream(StreamState):
@@ -34,6 +40,8 @@ class SocketStream(StreamState):
         self._sock = sock
         self._layer: Layer = Plain(sock)
         self._in_use = DeferredClose(partial(shut_down_socket, sock), sock.close)
+        self._body_bytes = 0
+        self._was_full = False
         super().__init__(bounds, write_error)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -75,12 +83,17 @@ class SocketStream(StreamState):
                 raise BrokenError(error) from error
 
     def _read(self, size: int, bounds: Bounds, joiner: ChunkJoiner | None) -> bytes:
+        if bounds.stage is not Stage.BODY:
+            self._body_bytes = 0
+        wanted = BODY_BYTES if self._was_full and self._body_bytes >= _LARGE_BODY_BYTES else size
         while True:
             # Checked before and after: data that arrived before another thread shut the connection down must
             # not count as the reply to a later request.
             self._check()
-            data = self._layer.receive(size, bounds)
+            data = self._layer.receive(wanted, bounds)
             self._check()
+            self._was_full = len(data) >= size
+            self._body_bytes += len(data)
             if joiner is None:
                 return data
             joined = joiner.feed(data) if data else joiner.finish()

@@ -13,11 +13,12 @@ from typing import Any, cast
 
 import anyio.lowlevel
 
-from .bounds import Bounds, LateError
+from .bounds import Bounds, LateError, Stage
+from .cancel_checks import cancel_checks
 from .connecting import NEXT_ADDRESS_SECONDS, Address, choose_addresses
 from .layers import is_ready
 from .stream_async import AsyncStream
-from .stream_state import SEND_BYTES
+from .stream_state import BODY_BYTES, SEND_BYTES
 
 BUFFER_BYTES = 256 * 1024
 """Received bytes above which the transport pauses reading until some are consumed."""
@@ -135,6 +136,7 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
         self._is_congested = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[bool] | None = None
+        self._is_check_due = cancel_checks()
         super().__init__(bounds, write_error)
 
     # --- called by the event loop --------------------------------------------------------------------------
@@ -182,8 +184,8 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
 
     async def _wait(self, bounds: Bounds) -> None:
         """Wait for a change. Only one task has the connection, so only one waits."""
-        # anyio does not cancel a task whose wait has just ended, so never one that always has data.
-        await anyio.lowlevel.checkpoint_if_cancelled()
+        if self._is_check_due():
+            await anyio.lowlevel.checkpoint_if_cancelled()
         seconds = bounds.seconds_left()
         self._waiter = waiter = self._loop.create_future()
         timer = None if seconds == math.inf else self._loop.call_later(seconds, _expire, waiter)
@@ -204,13 +206,19 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
             if self._is_ended:
                 return b""
             await self._wait(bounds)
-        data = self._received[0] if len(self._received) == 1 else b"".join(self._received)
-        rest = data[size:]
-        self._received, self._received_bytes = [rest] if rest else [], len(rest)
+        if bounds.stage is Stage.BODY:
+            size = BODY_BYTES
+        first = self._received.pop(0)
+        if len(first) < SEND_BYTES and self._received:  # a large one is not copied
+            first, self._received = b"".join([first, *self._received]), []
+        data, rest = first[:size], first[size:]
+        if rest:
+            self._received.insert(0, rest)
+        self._received_bytes -= len(data)
         if self._is_full and self._received_bytes <= BUFFER_BYTES // 2:
             self._is_full = False
             self._transport.resume_reading()
-        return data[:size]
+        return data
 
     async def _send(self, data: bytes, bounds: Bounds) -> None:
         view = memoryview(data)

@@ -14,6 +14,12 @@ HELD_BYTES = 16 * 1024
 SEND_BYTES = 64 * 1024
 """Bytes passed to the system at once, between two checks of the deadline."""
 
+BODY_BYTES = 512 * 1024
+"""The most bytes of one read of a large body.
+
+httpcore asks for 64 KiB, but accepts any number, and most of the cost of a read there is the same for each.
+"""
+
 
 class StreamState:
     """A connection of a pool of httpcore. At most one request uses it at a time.

@@ -15,7 +15,7 @@ import os
 import secrets
 import stat
 import warnings
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,7 +32,13 @@ Apps often give all images the same name, and a directory may have thousands of 
 MOST_NUMBERS = 1_000_000
 """The most files "name (1)", "name (2)" ...; a directory with more is a mistake."""
 
-_PIECE = 1024 * 1024
+_COMPARE_BYTES = 1024 * 1024
+
+_SMALL_BYTES = 4096
+"""Pieces up to this size are joined, because a server may send each byte separately."""
+
+_VECTOR_LENGTH = 512
+"""The most pieces of one system call; Linux and macOS accept 1,024."""
 
 # Links the name itself, not the target of a link at that name, which is the default only on Linux.
 _NO_FOLLOWING: Mapping[str, Any] = (
@@ -75,30 +81,48 @@ class PartFile:
 
         with PartFile(directory) as part:
             for piece in pieces:
-                part.write(piece)
+                if part.add(piece) >= 128 * 1024:
+                    part.write()
             path = part.publish(name)
 
     There is no fsync: a crash of the process leaves no half-written file under its own name, but a power
     failure may.
 
     Attributes:
-        size: Bytes written so far.
+        size: Bytes added so far.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        """Create the part file, and its directory if it does not exist.
-
-        Raises:
-            LocalProtocolError: The directory cannot be created or written to.
-        """
         self._directory = Path(directory).absolute()
         self._path = self._directory / f".{secrets.token_hex(16)}.part"
         self._file: int | None = None
         self._pending = True
+        self._held: list[bytes | bytearray] = []
+        self._held_bytes = 0
         self.size = 0
-        with self._remove_on_failure("write into", self._directory):
-            self._directory.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, NEW | SAFE_FLAGS, 0o600)
+
+    def create(self) -> int:
+        """Create the part file, and its directory if it does not exist. The other methods do so if needed.
+
+        Returns:
+            Its descriptor.
+
+        Raises:
+            LocalProtocolError: The directory cannot be created or written to, or the part is already
+                published or discarded.
+        """
+        if not self._pending:
+            raise LocalProtocolError(
+                "The file is published or discarded already. Make another PartFile.", phase=Phase.DOWNLOAD
+            )
+        if self._file is None:
+            with self._remove_on_failure("write into", self._directory):
+                try:
+                    self._file = os.open(self._path, NEW | SAFE_FLAGS, 0o600)
+                except FileNotFoundError:
+                    self._directory.mkdir(parents=True, exist_ok=True)
+                    self._file = os.open(self._path, NEW | SAFE_FLAGS, 0o600)
+        return self._file
 
     @contextlib.contextmanager
     def _remove_on_failure(self, doing: str, path: Path) -> Generator[None, None, None]:
@@ -114,6 +138,7 @@ class PartFile:
             raise
 
     def __enter__(self) -> Self:
+        self.create()
         return self
 
     def __exit__(
@@ -128,19 +153,31 @@ class PartFile:
                 f"A PartFile in {str(self._directory)!r} was never closed.", ResourceWarning, stacklevel=2
             )
 
+    def add(self, piece: bytes) -> int:
+        """Hold a piece back for the next `write`, and return how many bytes are held back."""
+        self.size += len(piece)
+        self._held_bytes += len(piece)
+        if len(piece) > _SMALL_BYTES:
+            self._held.append(piece)
+        elif self._held and isinstance(self._held[-1], bytearray):
+            self._held[-1] += piece
+        else:
+            self._held.append(bytearray(piece))
+        return self._held_bytes
+
     def write(self, *pieces: bytes) -> None:
-        """Append pieces.
+        """Append the held-back pieces, and further ones.
 
         Raises:
             LocalProtocolError: The system refused (disk full ...), or the part is already published or
                 discarded.
         """
-        file = self._open_file()
+        for piece in pieces:
+            self.add(piece)
+        file = self.create()
+        held, self._held, self._held_bytes = self._held, [], 0
         with self._remove_on_failure("write into", self._directory):
-            rest = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            self.size += len(rest)
-            while rest:
-                rest = rest[os.write(file, rest) :]
+            _write_all(file, held)
 
     def restart(self) -> None:
         """Drop the content.
@@ -148,11 +185,11 @@ class PartFile:
         Raises:
             LocalProtocolError: The system refused, or the part is already published or discarded.
         """
-        file = self._open_file()
+        file = self.create()
         with self._remove_on_failure("write into", self._directory):
             os.lseek(file, 0, os.SEEK_SET)
             os.ftruncate(file, 0)
-        self.size = 0
+        self._held, self._held_bytes, self.size = [], 0, 0
 
     def publish(self, name: str) -> Path:
         """Give the complete file its sanitized name, and return its absolute path.
@@ -167,7 +204,8 @@ class PartFile:
         Raises:
             LocalProtocolError: The system refused, or the part is already published or discarded.
         """
-        file = self._open_file()
+        self.write()
+        file = self.create()
         safe = safe_filename(name)
         with self._remove_on_failure("save", self._directory / safe):
             if hasattr(os, "fchmod"):  # why not `chmod`: a link may have replaced the file
@@ -212,13 +250,6 @@ class PartFile:
             with contextlib.suppress(OSError, ValueError):
                 self._path.unlink()
 
-    def _open_file(self) -> int:
-        if self._file is None:
-            raise LocalProtocolError(
-                "The file is published or discarded already. Make another PartFile.", phase=Phase.DOWNLOAD
-            )
-        return self._file
-
     def _give_name(self, target: Path) -> bool:
         """Give the complete file a name in one step. Return False if the name is taken.
 
@@ -250,10 +281,25 @@ class PartFile:
             if not is_own(found):
                 return False  # its owner could change it
             with open(os.open(self._path, os.O_RDONLY | SAFE_FLAGS), "rb") as mine:
-                while piece := mine.read(_PIECE):
-                    if content.read(_PIECE) != piece:
+                while piece := mine.read(_COMPARE_BYTES):
+                    if content.read(_COMPARE_BYTES) != piece:
                         return False
         return True
+
+
+def _write_all(file: int, pieces: Sequence[bytes | bytearray]) -> None:
+    """Write pieces in order. Where the system can write several at once, they are not copied."""
+    views = [memoryview(piece) for piece in pieces if piece]
+    while views:
+        first = views[:_VECTOR_LENGTH] if hasattr(os, "writev") else views[:1]
+        written = os.write(file, first[0]) if len(first) == 1 else os.writev(file, first)
+        complete = 0
+        while complete < len(first) and written >= len(first[complete]):
+            written -= len(first[complete])
+            complete += 1
+        views = views[complete:]
+        if written:
+            views[0] = views[0][written:]
 
 
 def _default_mode(directory: Path) -> int:

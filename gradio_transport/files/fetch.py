@@ -67,7 +67,7 @@ def locate(url: str, max_redirects: int, phase: Phase = Phase.DOWNLOAD) -> Gener
 
 
 def _redirect_problem(current: str, following: str | None) -> str:
-    """Return why a redirect is not followed, or an empty text."""
+    """Return why a redirect is not followed, or an empty string."""
     scheme = urlsplit(following or "").scheme
     if scheme not in ("http", "https"):
         return "is not a URL" if following is None else "is not http(s)"

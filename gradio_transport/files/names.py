@@ -67,7 +67,7 @@ def number_filename(name: str, number: int, *, max_bytes: int = MAX_NAME_BYTES) 
 
 
 def _make_safe(name: str, max_bytes: int) -> str:
-    """Return the safe name, or an empty text if nothing is left."""
+    """Return the safe name, or an empty string if nothing is left."""
     end = name[-max(_READ_CHARACTERS, max_bytes) :]
     visible = "".join(character for character in end if not _is_invisible(character))
     composed = unicodedata.normalize("NFC", visible)

@@ -7,7 +7,7 @@ import base64
 import binascii
 import mimetypes
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, compress
 from operator import is_not
 from typing import Any, TypeAlias, cast
@@ -16,12 +16,16 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from ..app.config import AppConfig, Component
+from ..protocol.diff import NO_COPIES, Copies
 from ..protocol.urls import AppURLs, encode_url, percent_encode
 from .forms import FILE_DATA_KEYS, INLINE, MAX_DEPTH, META, WITHOUT_FILES
 
 _EXTENSIONS: Mapping[str, str] = {"audio/wav": ".wav", "audio/wave": ".wav"}
 """Media types that Gradio uses and the standard library lacks."""
 
+
+_NAMES_OF_FILES = frozenset({"path", "url", "name"})
+"""Every mark of a file in any version has one of these keys."""
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*;base64,")
 
@@ -101,9 +105,18 @@ class FileReader:
     _slots: Sequence[Component] = attrs.field(default=(), init=False, eq=False, repr=False)
     _kinds: list[str] = attrs.field(factory=list[str], init=False, eq=False, repr=False)
     _before: list[Seen] = attrs.field(factory=list[Seen], init=False, eq=False, repr=False)
+    _copies: Copies = attrs.field(default=NO_COPIES, init=False, eq=False, repr=False)
 
-    def outputs(self, data: list[Any], slots: Sequence[Component]) -> list[Any]:
-        """Return output values with their files replaced; the same list if there are none."""
+    def outputs(self, data: list[Any], slots: Sequence[Component], copies: Copies = NO_COPIES) -> list[Any]:
+        """Return output values with their files replaced; the same list if there are none.
+
+        Args:
+            data: The wire values.
+            slots: The components.
+            copies: The edited lists of this frame, if known. Any other list is compared with the list of the
+                frame before, element by element.
+        """
+        self._copies = copies
         if slots is not self._slots:
             self._slots, self._kinds = slots, [slot.type for slot in slots if not slot.skipped]
         kinds, befores = self._kinds, self._before
@@ -137,7 +150,7 @@ class FileReader:
         if value is before[0]:
             return before[1]
         if isinstance(value, str):
-            return self._replace_data_url(value, kind)
+            return self._replace_data_url(value, kind) if value.startswith("data:") else value
         if not depth:
             return value
         if isinstance(value, dict):
@@ -147,9 +160,10 @@ class FileReader:
         return value
 
     def _walk_mapping(self, mapping: dict[str, Any], kind: str, depth: int, before: Seen) -> Any:
-        file = self._find_file(mapping, kind)
-        if file is not None:
-            return self.make(file)
+        if not _NAMES_OF_FILES.isdisjoint(mapping):
+            file = self._find_file(mapping, kind)
+            if file is not None:
+                return self.make(file)
         known: tuple[dict[str, Any], dict[str, Any]] = before if _both_are(dict, before) else ({}, {})
         olds, news = known
         walked = mapping
@@ -165,9 +179,18 @@ class FileReader:
         seen: tuple[list[Any], list[Any]] = before if _both_are(list, before) else _NO_ITEMS
         olds, news = seen
         known = min(len(olds), len(items))
-        # No Python step for each unchanged part, because a chat may have thousands of messages.
-        changed = compress(range(known), map(is_not, items, olds))
-        walked = items if olds is news else [*news[:known], *items[known:]]
+        if olds is news:
+            walked = items
+        else:
+            walked = news[:known]
+            walked += items[known:]
+        changed: Iterable[int]
+        copied = self._copies.get(id(items))
+        # The frame before may not have been passed to this reader.
+        if copied is not None and copied.before is olds and not copied.is_shifted:
+            changed = [place for place in copied.places if place < known]
+        else:  # no Python step for each unchanged part, because a chat may have thousands of messages
+            changed = compress(range(known), map(is_not, items, olds))
         for place in chain(changed, range(known, len(items))):
             before = (olds[place], news[place]) if place < known else _NOTHING
             made = self._walk(items[place], kind, depth - 1, before)
@@ -232,7 +255,7 @@ class FileReader:
         )
 
     def _replace_data_url(self, text: str, kind: str) -> Any:
-        if kind not in INLINE or self.config.at_least(4, 0) or not text.startswith("data:"):
+        if kind not in INLINE or self.config.at_least(4, 0):
             return text
         file = self._decode_inline(text, text, "")
         return text if file is None else self.make(file)

@@ -74,7 +74,7 @@ class Response:
         url: Its URL, after redirects.
         headers: Names in lower case; of a repeated header the last one.
         set_cookie: The values of all ``Set-Cookie`` headers.
-        proxy: The name of a proxy that may have replied in the server's place, or an empty text.
+        proxy: The name of a proxy that may have replied in the server's place, or an empty string.
     """
 
     status: int
@@ -86,7 +86,7 @@ class Response:
 
     @property
     def proxy_hint(self) -> str:
-        """A sentence for errors, with a leading space; an empty text without such a proxy."""
+        """A sentence for errors, with a leading space; an empty string without such a proxy."""
         return (
             f" It came through the proxy {self.proxy}, which may have replied itself." if self.proxy else ""
         )
@@ -134,7 +134,7 @@ class Ending(enum.StrEnum):
     RESET = "reset"
     """The connection broke, or the last chunk was missing."""
     IDLE = "idle"
-    """The client gave up: no data arrived for the idle time."""
+    """The client stopped waiting: no data arrived for the idle time."""
     LOCAL = "local"
     """The client closed it."""
     TOO_LARGE = "too large"

@@ -20,8 +20,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Sequence
-from typing import Final, cast
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, TypeAlias, cast
+
+import attrs
 
 from ..events import UNKNOWN_OUTPUT, UnknownOutput
 
@@ -39,20 +42,50 @@ Real servers move none: they add at the end of a list, and append to a text once
 """
 
 
+# `set` itself, because a parametrised one is slower, and this runs for every message.
+_no_places = cast("Callable[[], set[int]]", set)
+
+
+@attrs.define(eq=False)
+class CopiedList:
+    """A list that a frame has copied, because it edits the list or a part of it.
+
+    Attributes:
+        copy: The list after the frame.
+        before: The list before the frame. It is unchanged, and shares the unedited elements.
+        places: The edited indices. The element of `copy` at any other index is that of `before` at the same
+            index, or is beyond the end of `before`.
+        is_shifted: Whether an insertion moved elements, so `places` is not complete.
+    """
+
+    copy: list[object]
+    before: list[object]
+    places: set[int] = attrs.field(factory=_no_places)
+    is_shifted: bool = False
+
+
+Copies: TypeAlias = Mapping[int, CopiedList]
+"""The lists that a frame has copied, by identity. The references keep the identities unique."""
+
+NO_COPIES: Final[Copies] = MappingProxyType({})
+
+
 class _Made:
     """The objects that one frame has made, by identity. The references keep the identities unique.
 
     Attributes:
-        containers: Copied containers, each with its length before the frame.
+        containers: Copied containers.
+        lists: Those of them that are lists; see `Copies`.
         texts: Concatenated texts.
         moved: See `MAX_MOVED`.
         bytes: Their memory.
     """
 
-    __slots__ = ("bytes", "containers", "moved", "texts")
+    __slots__ = ("bytes", "containers", "lists", "moved", "texts")
 
     def __init__(self) -> None:
-        self.containers: dict[int, tuple[object, int]] = {}
+        self.containers: dict[int, object] = {}
+        self.lists: dict[int, CopiedList] = {}
         self.texts: dict[int, str] = {}
         self.moved = self.bytes = 0
 
@@ -123,12 +156,14 @@ def _ensure_writable(value: object, made: _Made) -> object:
     copy: object
     # Why not a deep copy: a frame of a long chat changes one message, and the others are shared.
     if isinstance(value, list):
-        copy = cast("list[object]", value).copy()
+        before = cast("list[object]", value)
+        copy = copied = before.copy()
+        made.lists[id(copied)] = CopiedList(copied, before)
     elif isinstance(value, dict):
         copy = cast("dict[str, object]", value).copy()
     else:
         raise DiffError(f"The path of an edit leads into {_kind(value)}.")
-    made.containers[id(copy)] = (copy, len(cast("list[object]", value)))
+    made.containers[id(copy)] = copy
     made.bytes += sys.getsizeof(copy)
     return copy
 
@@ -138,15 +173,18 @@ def _parent(root: object, path: list[object], made: _Made) -> object:
     container = root
     for depth in range(len(path) - 1):
         members = cast("dict[object, object]", container)
-        key = _key(container, path[depth])
+        key = _key(container, path[depth], made)
         members[key] = container = _ensure_writable(members[key], made)
     return container
 
 
-def _key(container: object, step: object) -> object:
-    """Return the index or key of an existing element of a list or dict."""
+def _key(container: object, step: object, made: _Made) -> object:
+    """Return the index or key of an existing element of a list or dict, and record the index as edited."""
     if isinstance(container, list):
-        return _index(step, len(cast("list[object]", container)))
+        elements = cast("list[object]", container)
+        index = _index(step, len(elements))
+        made.lists[id(elements)].places.add(index)
+        return index
     if not isinstance(step, str) or step not in cast("dict[object, object]", container):
         raise DiffError("An edit names a key the value does not have: " + _quote(step))
     return step
@@ -180,7 +218,7 @@ def _edit(container: object, operation: str, step: object, operand: object, made
         _delete(container, step, made)
     else:
         members = cast("dict[object, object]", container)
-        key = _key(container, step)
+        key = _key(container, step, made)
         members[key] = _edit_root(members[key], operation, operand, made)
 
 
@@ -208,6 +246,9 @@ def _add(container: object, step: object, operand: object, made: _Made) -> None:
         elements = cast("list[object]", container)
         index = _index(step, len(elements) + 1)
         made.move(len(elements) - index)
+        copied = made.lists[id(elements)]
+        copied.is_shifted |= index < len(elements)
+        copied.places.add(index)  # an earlier edit may have deleted an element there
         elements.insert(index, operand)
     elif isinstance(step, str):
         cast("dict[str, object]", container)[step] = operand
@@ -218,12 +259,11 @@ def _add(container: object, step: object, operand: object, made: _Made) -> None:
 def _delete(container: object, step: object, made: _Made) -> None:
     """Remove a key of a dict, or the last element of a list at any index (see the module)."""
     if not isinstance(container, list):
-        del cast("dict[object, object]", container)[_key(container, step)]
+        del cast("dict[object, object]", container)[_key(container, step, made)]
         return
     elements = cast("list[object]", container)
-    before = made.containers[id(elements)][1]
     # No server's index exceeds the list's length before the frame, but many are too small.
-    _index(max(_integer(step), 0), before)
+    _index(max(_integer(step), 0), len(made.lists[id(elements)].before))
     if not elements:
         raise DiffError("An edit deletes from an empty list.")
     elements.pop()
@@ -257,6 +297,7 @@ class DiffDecoder:
     Attributes:
         made_bytes: The memory that the values of the last frame take beyond the frame itself, because its
             edits copy the containers and texts that they change.
+        copies: The lists that the edits of the last frame copied, for `Output`; see `Copies`.
     """
 
     def __init__(
@@ -267,11 +308,12 @@ class DiffDecoder:
         self._values: list[object] = []
         self._begun = False
         self.made_bytes = 0
+        self.copies: dict[int, CopiedList] = {}
 
     def full(self, data: list[object]) -> list[object]:
         """Use full values as the new baseline, even if they look like edits."""
         self._begun = True
-        self.made_bytes = 0
+        self.made_bytes, self.copies = 0, {}
         self._values = list(data)
         return data
 
@@ -287,7 +329,7 @@ class DiffDecoder:
             self._begun = True
             self._values = [UNKNOWN_OUTPUT] * len(data)
         self._values += [None] * (len(data) - len(self._values))  # missing if the frame is shorter
-        self.made_bytes = 0
+        self.made_bytes, self.copies = 0, {}
         for position, edits in enumerate(data):
             self._values[position] = self._apply_edits(self._values[position], edits)
         return self._values[: len(data)]
@@ -303,6 +345,7 @@ class DiffDecoder:
         except DiffError:
             return UNKNOWN_OUTPUT
         self.made_bytes += made.bytes
+        self.copies |= made.lists
         return edited
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 from ..errors import LocalProtocolError, Phase
 from ..policy import MAX_JSON_DEPTH
@@ -44,7 +43,8 @@ def decode_json(text: str | bytes, max_depth: int = MAX_JSON_DEPTH) -> Any:
         value = _loads(text)
     except RecursionError:
         raise _too_deep(max_depth) from None
-    if type(value) in _CONTAINERS and _count_brackets(text) > max_depth and _is_deeper(value, max_depth):
+    # The length first: a short text cannot be deep.
+    if len(text) > max_depth and _is_too_deep(value, text, max_depth):
         raise _too_deep(max_depth)
     return value
 
@@ -77,7 +77,8 @@ def held_bytes(text: str) -> int:
     return sys.getsizeof(text) + _EVENT_BYTES + _ITEM_BYTES * items + _CONTAINER_BYTES * _count_brackets(text)
 
 
-_CONTAINERS = (dict, list)
+_OBJECT: type[Any] = dict
+_CONTAINERS = (_OBJECT, list)
 
 
 def _too_deep(levels: int) -> ValueError:
@@ -91,18 +92,20 @@ def _count_brackets(text: str | bytes) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
-def _items(container: Any) -> Iterable[Any]:
-    if isinstance(container, dict):
-        return cast("dict[str, Any]", container).values()
-    return cast("list[Any]", container)
+def _is_too_deep(value: Any, text: str | bytes, levels: int) -> bool:
+    return type(value) in _CONTAINERS and _count_brackets(text) > levels and _is_deeper(value, levels)
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
     """Return whether a container has more than a number of levels, without recursion."""
     containers: list[Any] = [value]
     for _ in range(levels):
+        # Without a call for each container: the config of a large app has a hundred thousand.
         containers = [
-            child for container in containers for child in _items(container) if type(child) in _CONTAINERS
+            child
+            for container in containers
+            for child in (container.values() if type(container) is _OBJECT else container)
+            if type(child) in _CONTAINERS
         ]
         if not containers:
             return False

@@ -36,7 +36,7 @@ WHOLE_NAMES = frozenset({"auth", "bearer", "otp", "pin", "totp"})
 """Names that mean a secret only as a whole; as the end of another name they may be a part of a word."""
 
 TEXT_NAMES = frozenset({"auth"})
-"""Those whose values are secrets only if they are texts or lists of texts; other values are settings."""
+"""Those whose values are secrets only if they are strings or lists of strings; other values are settings."""
 
 STEMS = (
     "pass", "pwd", "secret", "key", "token", "auth", "credential", "cookie", "jwt", "connection", "bearer",
@@ -82,7 +82,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_text_name(name: str) -> bool:
-    """Return whether a value of that name is a secret only if it is a text or a list of texts."""
+    """Return whether a value of that name is a secret only if it is a string or a list of strings."""
     return _plain(name) in TEXT_NAMES
 
 

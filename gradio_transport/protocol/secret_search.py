@@ -21,7 +21,7 @@ _MEMBER = re.compile(rf"""(["'])([^"'\\\n]{{1,{_NAME_CHARACTERS}}})(\\{{0,7}})\1
 """The key of a member, in quotes that are escaped once per level of JSON inside JSON."""
 
 _TEXTS = re.compile(r"""[\[\s]{0,64}b?\\{0,7}["']""")
-"""The start of a text or of a list of texts."""
+"""The start of a string or of a list of strings."""
 
 _TOKEN = re.compile(r"""\\+|["'\n]""")
 _NUMBER = re.compile(r"-?\d[\d.eE+-]*")

@@ -139,7 +139,7 @@ def base_url(source: str) -> str:
 
 
 def query_of(source: str) -> str:
-    """Return the query of a user's URL, percent-encoded where needed, or an empty text."""
+    """Return the query of a user's URL, percent-encoded where needed, or an empty string."""
     before_fragment = source.strip().partition("#")[0]
     return percent_encode(before_fragment.partition("?")[2], "%!$&'()*+,;=:@/?[]~")
 

@@ -120,7 +120,7 @@ def is_page(path: str) -> bool:
 
 
 def urlsplit_netloc(url: str) -> str:
-    """Return host and port of an http(s) URL, or an empty text for any other text."""
+    """Return host and port of an http(s) URL, or an empty string for any other text."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -85,7 +85,7 @@ class RecordingServer:
         url: Where clients reach the app.
         app_url: URL of the app, after redirects.
         login: Whether the app requires a login, so that its config is recorded after a client logs in.
-        note: A remark about the app's own address, or an empty text.
+        note: A remark about the app's own address, or an empty string.
         is_loopback: Whether only programs of this machine can reach the proxy.
     """
 
@@ -216,7 +216,7 @@ def _moves(root: str | None, own: str, upstream: Upstream) -> dict[str, str]:
     None if it correctly names the proxy.
 
     Args:
-        root: The app's idea of its address. A path, or an empty text, is always correct. None if unknown.
+        root: The app's idea of its address. A path, or an empty string, is always correct. None if unknown.
         own: The app's address behind the proxy.
         upstream: The app.
     """

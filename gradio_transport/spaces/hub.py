@@ -201,7 +201,7 @@ class Hub:
         utils.hf_raise_for_status(response)
         text = response.json()[field]
         if not isinstance(text, str):
-            raise TypeError(f"{field} is not a text")
+            raise TypeError(f"{field} is not a string")
         return text
 
     def wake(self, space: Space, timeout: float, token_origin: str | None = None) -> None:

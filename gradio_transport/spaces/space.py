@@ -41,7 +41,7 @@ class Space:
 
     @property
     def other_sdk(self) -> str:
-        """A sentence that names the SDK if it is not Gradio's; else an empty text."""
+        """A sentence that names the SDK if it is not Gradio's; else an empty string."""
         if self.sdk in (None, "gradio"):
             return ""
         kinds = {

@@ -22,7 +22,7 @@ def distinct_sources(given: Iterable[object]) -> Iterator[str]:
     It keeps a digest of each, in about 100 bytes, to recognize duplicates.
 
     Raises:
-        LocalProtocolError: One is not a text.
+        LocalProtocolError: One is not a string.
     """
     known: set[bytes] = set()
     for number, line in enumerate(given):

@@ -33,6 +33,9 @@ from ..files.fetch import PLAYLIST_SECONDS, is_playlist, whole_file_url
 from ..files.outputs import ServerFile
 from .closing import Closing
 
+WRITE_BYTES = 128 * 1024
+"""Bytes of a file that are held back before they are written, so that small pieces are written together."""
+
 
 @attrs.frozen(kw_only=True, repr=False)
 class RemoteFile(RemoteFileView):
@@ -110,7 +113,8 @@ class RemoteFile(RemoteFileView):
                 if isinstance(chunk, Restart):
                     part.restart()
                     continue
-                part.write(chunk)
+                if part.add(chunk) >= WRITE_BYTES:
+                    part.write()
                 if progress is not None:
                     progress(part.size, download.total)
             return part.publish(self.name)

@@ -22,11 +22,9 @@ class PendingCall(CallState):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._make_locks()
+        self._make_changes()
 
-    def _make_locks(self) -> None:
-        # Reentrant, because a listener and a done callback may ask the call for its state.
-        self._lock = threading.RLock()
+    def _make_changes(self) -> None:
         self._changed = Change()
         # Why not one for both: a thread that waits for the result would wake up for every event.
         self._ended = Change()
@@ -38,7 +36,8 @@ class PendingCall(CallState):
 
     def reset_after_fork(self) -> None:
         """End the call in a child of ``fork``, because its messages arrive in the parent only."""
-        self._make_locks()
+        self._lock = threading.RLock()
+        self._make_changes()
         self._callbacks = []
         message = "The process was forked: the call continues in the parent, and can be read only there."
         self.deliver(Failed(error=LocalProtocolError(message, may_have_run=True)), 0)

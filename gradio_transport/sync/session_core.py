@@ -105,11 +105,6 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
     _files_type = Fetcher
     _heartbeat_type = HeartbeatThread
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
-        # Reentrant, because a done callback of a call that `close` ends may call the session again.
-        self._lock = threading.RLock()
-
     def reset_after_fork(self) -> None:
         """Become a separate session in a child of ``fork``; the calls stay in the parent."""
         self._lock = threading.RLock()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Self
 
 from ..engines.interruptions import check_interpreter, is_foreign
@@ -125,8 +124,10 @@ class Waiter:
 
     def wake(self) -> None:
         """End its sleep, or the next one."""
-        with suppress(RuntimeError):  # already awake
+        try:  # noqa: SIM105 - `suppress` takes three calls, for each message
             self._asleep.release()
+        except RuntimeError:  # already awake
+            pass
 
     def sleep(self, seconds: float | None) -> bool:
         """Wait for a change, at most for some seconds. Return whether there was one."""

@@ -61,7 +61,7 @@ class Finding:
         what: The text of the finding.
         source: Its subject.
         session: Number of the session, if it is about one.
-        key: Key of the call in the session; an empty text if it is about no call.
+        key: Key of the call in the session; an empty string if it is about no call.
         frames: Numbers of the frames that have it, counted from 0, in order.
         hint: What to do about it; may be empty.
     """
@@ -241,7 +241,7 @@ def secret_findings(trace: Trace) -> Iterator[Finding]:
 
 
 def _call_key(frame: Frame) -> str:
-    """Return the key of a frame's call, or an empty text."""
+    """Return the key of a frame's call, or an empty string."""
     key = frame.channel.partition(".")[0]
     return key if frame.session and key.isdigit() else ""
 

@@ -226,7 +226,7 @@ class LineReader:
         if not isinstance(headers, dict) or not all(
             isinstance(value, str) for value in cast("dict[str, Any]", headers).values()
         ):
-            raise ValueError("'headers' is not an object of texts")
+            raise ValueError("'headers' is not an object of strings")
         if "url" in payload:
             urlsplit(str(payload["url"]))  # raises for an invalid URL
         if kind is Kind.END:

@@ -197,7 +197,7 @@ def _texts_of(value: Any) -> Iterator[str]:
 
 
 def _replay_problem(old: Trace, new: Trace) -> str:
-    """Return why a trace does not replay as another, or an empty text."""
+    """Return why a trace does not replay as another, or an empty string."""
     try:
         before = replay(old, light=True)
     except GradioTransportError:

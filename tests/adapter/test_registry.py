@@ -50,6 +50,19 @@ def test_a_list_is_an_order_of_preference() -> None:
     assert registry.choose(CONFIG, ENDPOINT, ["c", "a", "b"]).adapter.name == "a"
 
 
+def test_an_adapter_with_its_own_discovery_never_takes_the_calls_of_a_gradio_app() -> None:
+    greedy = adapter("greedy", 100)
+    type(greedy).discover = lambda self, context: iter(())
+    registry = Registry([greedy, adapter("plain", 50)])
+    choice = registry.choose(CONFIG, ENDPOINT)
+    assert choice.adapter.name == "plain"
+    assert "only for servers connected with protocol='greedy'" in choice.explain()
+    assert registry.choose(CONFIG, ENDPOINT, ["greedy", "plain"]).adapter.name == "plain"
+    own = AppConfig(protocol="greedy")
+    assert registry.choose(own, ENDPOINT).adapter.name == "greedy"
+    assert registry.choose(own, ENDPOINT, "greedy").adapter.name == "greedy"
+
+
 def test_a_name_forces_an_adapter_that_does_not_match() -> None:
     assert Registry([adapter("c", 0)]).choose(CONFIG, ENDPOINT, "c").adapter.name == "c"
 
@@ -70,6 +83,14 @@ def test_a_newer_sse_goes_by_the_newest_known() -> None:
     choice = default_registry.choose(config, ENDPOINT)
     assert choice.adapter.name == "sse_v3"
     assert "newer" in choice.explain()
+
+
+def test_a_server_without_a_protocol_is_explained_in_words() -> None:
+    config = AppConfig(version="3.50.2", release=(3, 50, 2), protocol=None)
+    choice = default_registry.choose(config, ENDPOINT)
+    assert choice.adapter.name == "websocket"
+    assert "the server names no protocol, as all before 4.0" in choice.explain()
+    assert "None" not in choice.explain()
 
 
 def test_an_adapter_for_another_core_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

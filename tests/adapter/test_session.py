@@ -276,7 +276,7 @@ def test_a_completion_that_lacks_outputs_is_an_error(outputs, sent) -> None:
     assert (event.success, event.data) == (False, [])
     assert type(event.error) is MalformedMessage
     assert (event.error.may_have_run, event.error.phase) == (True, Phase.COMPLETE)
-    assert f"sent {len(sent)} outputs where /f declares {len(outputs)}" in event.error.message
+    assert f"sent {len(sent)} outputs and /f declares {len(outputs)}" in event.error.message
     assert deviations == [f"ProcessCompleted with {len(sent)} outputs, where /f declares {len(outputs)}"]
 
 

@@ -219,11 +219,11 @@ class AnyOrder(RuleBasedStateMachine):
                 self.streaming = False
                 self.take(self.machine.closed(STREAM, Closed(Ending.LOCAL), 0.0))
 
-    @rule()
-    def submit(self) -> None:
+    @rule(is_late=st.sampled_from([False, False, True]))
+    def submit(self, is_late: bool) -> None:
         if not self.machine.usable:
             return
-        exchange, join = started(self.machine)
+        exchange, join = (late if is_late else started)(self.machine)
         self.calls.append(exchange)
         self.joins[exchange.key] = join
 
@@ -262,6 +262,20 @@ class AnyOrder(RuleBasedStateMachine):
         if self.calls:
             self.take(self.machine.cancel(data.draw(st.sampled_from(self.calls)), 0.0))
 
+    @rule(data=st.data())
+    def fetch(self, data: st.DataObject) -> None:
+        if self.calls:
+            self.take(self.machine.fetch(data.draw(st.sampled_from(self.calls)), 0.0))
+
+    @invariant()
+    def counts_are_those_of_the_calls(self) -> None:
+        machine = self.machine
+        active = machine.active
+        assert machine._joining == {one.key for one in active if one.event_id is None}
+        assert machine._functions[0] == len(active)
+        assert machine._parked_count == sum(map(len, machine._parked.values()))
+        assert machine._parked_bytes == sum(one.length for many in machine._parked.values() for one in many)
+
     @invariant()
     def ends_are_final_and_single(self) -> None:
         for exchange, events in self.events.items():
@@ -273,7 +287,7 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def nobody_waits_for_a_stream_that_will_not_come(self) -> None:
         for exchange in self.calls:
-            waiting = not exchange.state.final and exchange.key not in self.joins
+            waiting = exchange.fetched and not exchange.state.final and exchange.key not in self.joins
             assert not waiting or self.streaming
 
 
@@ -593,3 +607,90 @@ def test_deferred_cancellations_wait_for_calls_of_the_same_function_only() -> No
     assert cancelled_ids(complete(machine, "b1")) == ["a1"]
     assert cancelled_ids(complete(machine, "b70000")) == ["a70000"]
     assert cancelled_ids(complete(machine, "b0")) == ["a0"]
+
+
+# --- thousands of calls ---------------------------------------------------------------------------------
+
+
+class Unsearchable(dict[Any, Any]):
+    """A dict that is not searched, because that takes longer the more calls a session has."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("each call in progress was looked at")
+
+    keys = values = items = __iter__  # type: ignore[assignment]
+
+
+def crowd() -> SharedStreamSession:
+    """Return a session with calls of two functions, which finds a call only by its key or id."""
+    machine = session()
+    for number in range(20):
+        running(machine, f"r{number}", fn_index=number % 2)
+    machine._exchanges, machine._pending = Unsearchable(machine._exchanges), Unsearchable(machine._pending)
+    machine._parked = Unsearchable()
+    return machine
+
+
+def test_a_call_among_many_joins_and_completes_alone() -> None:
+    machine = crowd()
+    exchange, join = joining(machine, 0)
+    machine.data_received(STREAM, message(event_id="new", msg="process_starts"), 0.0)
+    parked = machine.reply(join, joined("new"), 0.0).deliveries
+    assert [type(delivery.event).__name__ for delivery in parked] == ["Joined", "ProcessStarts"]
+    (delivery,) = complete(machine, "new").deliveries
+    assert (delivery.exchange, delivery.event.terminal) == (exchange, True)
+
+
+def test_a_message_for_no_call_among_many_is_parked_or_dropped_alone() -> None:
+    machine = crowd()
+    complete(machine, "stranger")
+    assert machine.stray_messages == 1
+    joining(machine, 0)
+    complete(machine, "r0")
+    complete(machine, "r0")
+    complete(machine, "another stranger")
+    assert machine.stray_messages == 2
+    assert machine._parked_count == 1
+
+
+def test_calls_among_many_are_cancelled_alone() -> None:
+    machine = crowd()
+    for number in range(2, 20):
+        assert cancelled_ids(machine.cancel(machine._pending[f"r{number}"], 0.0)) == []
+    assert cancelled_ids(complete(machine, "r0")) == [f"r{number}" for number in range(2, 20, 2)]
+    assert cancelled_ids(complete(machine, "r1")) == [f"r{number}" for number in range(3, 20, 2)]
+
+
+def test_a_late_call_among_many_is_joined_and_fetched_alone() -> None:
+    machine = session()
+    waiting = []
+    for number in range(20):
+        exchange, join = late(machine)
+        machine.reply(join, joined(f"l{number}"), 0.0)
+        waiting.append(exchange)
+    machine._exchanges, machine._pending = Unsearchable(machine._exchanges), Unsearchable(machine._pending)
+    exchange, join = late(machine)
+    assert machine.reply(join, joined("new"), 0.0).commands == []
+    assert [type(command) for command in machine.fetch(waiting[3], 0.0).commands] == [OpenStream]
+
+
+def test_the_ends_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradio_transport.adapter.shared_session.REMEMBERED_ENDS", 2)
+    machine = session()
+    for event_id in ("e1", "e2", "e3"):
+        running(machine, event_id)
+        complete(machine, event_id)
+    joining(machine, 0)
+    for event_id in ("e1", "e2", "e3"):
+        complete(machine, event_id)
+    assert (machine.stray_messages, machine._parked_count) == (2, 1)
+
+
+def test_a_call_cancelled_while_it_joins_waits_for_the_calls_of_its_function() -> None:
+    machine = crowd()
+    exchange, join = joining(machine, 0)
+    machine.cancel(exchange, 0.0)
+    assert cancelled_ids(machine.reply(join, joined("new"), 0.0)) == []
+    for number in range(2, 20, 2):
+        assert cancelled_ids(complete(machine, f"r{number}")) == []
+    assert cancelled_ids(complete(machine, "r0")) == ["new"]

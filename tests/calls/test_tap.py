@@ -81,10 +81,10 @@ class Everything(Exchange):
 class Line:
     """A wire with a clock that ticks, and everything its tap has seen."""
 
-    def __init__(self, **invocation: Any) -> None:
+    def __init__(self, *, tapped: bool = True, **invocation: Any) -> None:
         self.now = 0.0
         self.frames: list[Frame] = []
-        self.taps = Taps(self.tick, [self.frames.append])
+        self.taps = Taps(self.tick, [self.frames.append] if tapped else ())
         config = AppConfig(version="6.31.0", release=(6, 31, 0), protocol="sse_v3")
         context = SessionContext(config=config, urls=AppURLs("http://app"), session_hash="hash")
         self.wire = TappedSession(Session(context, Everything), self.taps, "every")
@@ -223,8 +223,8 @@ def test_notes_show_each_kind_of_frame_in_one_short_line() -> None:
     line = Line()
     line.wire.start(line.call)
     line.taps.response("1.join", line.wire.number, Response(503))
-    line.taps.show(Direction.IN, Kind.CHUNK, "1.stream", line.wire.number, {"data": b"\xff" + b"x" * 500})
-    line.taps.show(Direction.IN, Kind.WS_TEXT, "1.socket", line.wire.number, {"text": "{}"})
+    line.taps.show(Direction.IN, Kind.CHUNK, "1.stream", line.wire.number, {}, b"\xff" + b"x" * 500)
+    line.taps.show(Direction.IN, Kind.WS_TEXT, "1.socket", line.wire.number, {}, "{}")
     line.taps.chunk("file", b"never remembered")
     line.taps.end("file", Closed(Ending.RESET, None, "cut"))
     note = line.taps.note(line.wire.number)
@@ -235,8 +235,27 @@ def test_notes_show_each_kind_of_frame_in_one_short_line() -> None:
     assert max(map(len, note.splitlines())) < 200
 
 
+def test_notes_are_the_same_without_a_tap() -> None:
+    notes: list[str] = []
+    for tapped in (True, False):
+        line = Line(tapped=tapped)
+        line.wire.start(line.call)
+        line.taps.response("1.join", line.wire.number, Response(503))
+        line.wire.data_received("1.stream", b"data: {}\n\n")
+        line.wire.closed("1.stream", Closed(Ending.RESET, None, "cut"))
+        notes.append(line.taps.note(line.wire.number))
+    assert notes[0] == notes[1]
+    assert "reset cut" in notes[0]
+
+
 def test_a_session_without_frames_has_an_empty_note() -> None:
-    assert Taps(lambda: 0.0).note(1) == "no frames"
+    assert Taps(lambda: 0.0).note(1) == ""
+
+
+def test_an_error_before_the_first_frame_has_no_note() -> None:
+    error = ConnectError("The Hub cannot be reached.")
+    Taps(lambda: 0.0).discovery_failure(error, {})
+    assert not hasattr(error, "__notes__")
 
 
 def test_only_so_many_frames_are_remembered() -> None:
@@ -258,7 +277,7 @@ def test_a_note_is_written_while_other_threads_go_on() -> None:
     other = threading.Thread(target=go_on)
     other.start()
     try:
-        assert all("chunk" in note or note == "no frames" for note in (taps.note(1) for _ in range(300)))
+        assert all("chunk" in note or not note for note in (taps.note(1) for _ in range(300)))
     finally:
         sys.setswitchinterval(interval)
         stop.set()
@@ -271,8 +290,8 @@ def test_remembered_frames_do_not_keep_what_is_large() -> None:
     tracemalloc.start()
     try:
         for _ in range(RING_FRAMES):
-            taps.show(Direction.IN, Kind.CHUNK, "c", 1, {"data": b"x" * 100_000})
-            taps.show(Direction.IN, Kind.WS_TEXT, "c", 1, {"text": "x" * 100_000})
+            taps.show(Direction.IN, Kind.CHUNK, "c", 1, {}, b"x" * 100_000)
+            taps.show(Direction.IN, Kind.WS_TEXT, "c", 1, {}, "x" * 100_000)
         assert tracemalloc.get_traced_memory()[0] < RING_FRAMES * 2_000
     finally:
         tracemalloc.stop()
@@ -337,9 +356,9 @@ class TestSecretsInNotes:
     def note(self, *chunks: str, channel: str = "stream") -> list[str]:
         taps = Taps(lambda: 1.0, secrets=KnownSecrets([self.SECRET]))
         for place, data in enumerate(chunks):
-            taps.show(Direction.IN, Kind.CHUNK, channel, 1, {"data": data.encode()})
+            taps.show(Direction.IN, Kind.CHUNK, channel, 1, {}, data.encode())
             if place == 0:  # another stream between
-                taps.show(Direction.IN, Kind.CHUNK, "other", 1, {"data": b"beat"})
+                taps.show(Direction.IN, Kind.CHUNK, "other", 1, {}, b"beat")
         return [line.rsplit("chunk", 1)[1].strip() for line in taps.note(1).split("\n") if channel in line]
 
     def test_one_that_is_cut_into_chunks_stands_in_none_of_them(self) -> None:
@@ -356,8 +375,8 @@ class TestSecretsInNotes:
 
     def test_texts_of_other_frames_are_hidden_too(self) -> None:
         taps = Taps(lambda: 1.0, secrets=KnownSecrets([self.SECRET]))
-        taps.show(Direction.IN, Kind.ERROR, "1.join", 1, {"message": f"no {self.SECRET}"})
-        taps.show(Direction.IN, Kind.WS_TEXT, "1.ws", 1, {"text": self.SECRET})
+        taps.show(Direction.IN, Kind.ERROR, "1.join", 1, {}, f"no {self.SECRET}")
+        taps.show(Direction.IN, Kind.WS_TEXT, "1.ws", 1, {}, self.SECRET)
         assert self.SECRET not in taps.note(1)
         assert taps.note(1).count("REDACTED") == 2
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import re
@@ -25,7 +24,6 @@ from terminals import in_a_terminal, without_escapes
 
 import gradio_transport as gt
 from gradio_transport.cli.app import COMMANDS, commands
-from gradio_transport_conformance.replay import server as replay_server
 
 COMMAND = (sys.executable, "-m", "gradio_transport")
 
@@ -562,34 +560,6 @@ def test_examples_of_the_help_fit_a_terminal(command: str) -> None:
 
 def test_adapters_are_listed_with_their_package() -> None:
     assert re.search(r"^sse_v3 +gradio-transport  \w", run("adapters").stdout, re.MULTILINE)
-
-
-# --- demo --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def replayed(server: FakeGradio, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The module itself is the kit's: a stand-in for it would hide that the demo imports the wrong one.
-    monkeypatch.setattr(replay_server, "serve", lambda trace, speed: contextlib.nullcontext(server))
-
-
-@pytest.mark.usefixtures("replayed")
-def test_the_demo_tells_the_flow_and_the_results() -> None:
-    result = run("demo")
-    kinds = re.findall(r"^ *[\d.]+ s  (\w+)", result.stdout, re.MULTILINE)
-
-    assert result.exit_code == 0
-    assert kinds[:3] == ["Joined", "Estimation", "ProcessStarts"]
-    assert kinds.count("ProcessGenerating") == 12
-    assert kinds[-2:] == ["Progress", "ProcessCompleted"]
-    assert "result: 0 1 2 3 4 5 6 7 8 9 10 11\n" in result.stdout
-    assert "result: 8 steps\n" in result.stdout
-
-
-@pytest.mark.usefixtures("replayed")
-def test_the_demo_can_be_traced(tmp_path: Path) -> None:
-    assert run("demo", "--trace", str(tmp_path / "demo.jsonl")).exit_code == 0
-    assert "/queue/join" in (tmp_path / "demo.jsonl").read_text()
 
 
 # --- the program -------------------------------------------------------------------------------------

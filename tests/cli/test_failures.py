@@ -28,6 +28,8 @@ def unreached(error: Exception) -> GradioTransportError:
     ("error", "advice"),
     [
         (refused(401), "Here: --auth user:password, or --token."),
+        (AuthenticationRequired("Pass auth=('user', 'password')."), "Here: --auth user:password."),
+        (AuthenticationRequired("For a private Space, pass token=."), "Here: --token."),
         (refused(401, www_authenticate='Basic realm="x"'), "Here: --header 'Name: value'."),
         (refused(403, content_type="text/html"), "Here: --header 'Name: value'."),
         (refused(403, cf_mitigated="challenge"), "can allow programs."),

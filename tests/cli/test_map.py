@@ -111,7 +111,7 @@ def test_a_journal_goes_on_and_writes_all_outcomes_again(server: Scripted, tmp_p
     result = run(*options)
     assert result.exit_code == 0
     assert sum(path.endswith("/join") for path, _ in server.seen) == joined == 10
-    assert "10 of 10 rows done, 10 of them by an earlier run" in result.stderr
+    assert "10 of 10 rows done, 10 of these results from an earlier run" in result.stderr
     assert sorted(line["index"] for line in lines((tmp_path / "out.jsonl").read_text())) == list(range(10))
 
 

@@ -186,7 +186,7 @@ def test_without_a_certificate_verify_is_passed_on() -> None:
 
 
 def test_what_nothing_answers_to_is_named() -> None:
-    with pytest.raises(SettingError, match="httpx_kwargs has mounts; taken are timeout, proxy"):
+    with pytest.raises(SettingError, match="httpx_kwargs has mounts; supported are timeout, proxy"):
         settings_of(httpx_kwargs={"mounts": {}})
 
 

@@ -27,5 +27,5 @@ def test_the_text_of_an_app_error_is_the_servers(case, text):
 def test_codings_that_were_not_asked_for_are_marked_as_policy():
     marked = {fault.name for fault in load_faults() if fault.policy}
     assert {"a reply in Brotli, unasked", "a stream in zstd, unasked", "a refusal in Brotli"} <= marked
-    assert "a stream in a coding that nobody knows" not in marked
+    assert "a stream in an unknown coding" not in marked
     assert len([cell for cell in load_cells() if cell.fault.policy]) >= len(marked)

@@ -161,11 +161,11 @@ def test_wrong(gradio_server):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ('"6.31.0", "conut"', "no trace '6.31.0/conut' is shipped; there are add, "),
-        ('"6.30", "count"', "no trace '6.30/count' is shipped; there are 2.3.6, 2.9.4"),
+        ('"6.31.0", "conut"', "The kit has no trace 'conut' of Gradio 6.31.0. Did you mean 'count'"),
+        ('"6.30", "count"', "The kit has no traces of Gradio '6.30'. Did you mean '6.31.0'"),
         ('"missing.jsonl"', "missing.jsonl: No such file or directory"),
         ('"test_it.py"', "Name a version and a case"),
-        ('"6.30"', "no traces of Gradio '6.30' are shipped; there are 2.3.6, 2.9.4"),
+        ('"6.30"', "The kit has no traces of Gradio '6.30'. Did you mean '6.31.0'"),
         ('"6.31.0", strict=True', "strict and speed need a case"),
         ('"6.31.0", speed=1', "strict and speed need a case"),
         ('"mine.jsonl", "count"', "a trace has no cases. Leave the case out"),
@@ -440,7 +440,7 @@ def test_it(gradio_url):
 @pytest.mark.parametrize(
     ("mark", "message"),
     [
-        ("", "gradio_url is for tests with the mark"),
+        ("", "gradio_url needs the mark"),
         ('@pytest.mark.gradio_cassette("../../x")', "is outside of"),
         ('@pytest.mark.gradio_cassette("x", sauce="y")', "takes a name, source= and secrets=, not sauce"),
     ],

@@ -22,7 +22,6 @@ from tracing import BASE, CONFIG, HASH, MESSAGES, Program, message, output, prog
 
 import gradio_transport as gt
 import gradio_transport_conformance
-from gradio_transport.cli.demo import CALLS
 from gradio_transport.protocol.commands import Closed, Ending, Response
 from gradio_transport.protocol.frames import Direction, Frame, Kind
 from gradio_transport.trace import Trace, TraceError, describe, read_trace, replay
@@ -380,10 +379,14 @@ class TestSocketScript:
     @pytest.mark.parametrize(
         ("end", "closing"),
         [
-            (None, (False, 1000)),
+            (None, (False, None)),
             (Closed(Ending.CLEAN, 1000), (True, 1000)),
             (Closed(Ending.CLEAN, 1012), (True, 1012)),
-            (Closed(Ending.LOCAL), (False, 1000)),
+            (Closed(Ending.CLEAN), (True, 1000)),
+            (Closed(Ending.RESET, 1011), (True, 1011)),
+            (Closed(Ending.RESET), (True, None)),
+            (Closed(Ending.RESET, 1006), (True, None)),
+            (Closed(Ending.LOCAL), (False, None)),
         ],
     )
     def test_how_it_ends(self, end, closing):
@@ -636,18 +639,23 @@ def test_a_path_that_is_no_trace_is_told_before_anything_is_served(tmp_path):
 @pytest.mark.parametrize("face", ["sync", "httpx", "aiohttp"])
 def test_the_demo_plays_as_it_was_recorded(face):
     trace = read_trace(shipped_trace("6.31.0/demo"))
+    calls = [
+        (frame.payload["endpoint"], *frame.payload["data"])
+        for frame in trace.frames
+        if frame.kind is Kind.CALL
+    ]
     expected = [[describe(event) for event in events] for events in replay(trace).events.values()]
 
     async def by_tasks(url):
         async with gt.connect_async(url, engine=face) as app:
-            return [[event async for event in app.submit(*call)] for call in CALLS]
+            return [[event async for event in app.submit(*call)] for call in calls]
 
     with serve(trace, strict=True) as server:
         if face != "sync":
             events = anyio.run(by_tasks, server.url)
         else:
             with gt.connect(server.url) as app:
-                events = [list(app.submit(*call)) for call in CALLS]
+                events = [list(app.submit(*call)) for call in calls]
     assert [[describe(event) for event in one] for one in events] == expected
 
 

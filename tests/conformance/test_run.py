@@ -178,9 +178,9 @@ class TestAdapters:
     @pytest.mark.parametrize(
         ("name", "why"),
         [
-            ("nothing", "Give a module and a class"),
+            ("nothing", "Pass a module and a class"),
             ("no_such_module:Adapter", "cannot be imported"),
-            ("json:JSONDecoder", "no subclass"),
+            ("json:JSONDecoder", "not a subclass"),
         ],
     )
     def test_what_is_no_adapter(self, name: str, why: str) -> None:
@@ -290,9 +290,9 @@ class TestSelection:
             (["--face", "sync", "--faults", "bad luck"], "There is no fault 'bad luck'"),
             (
                 ["--face", "sync", "--client", "x"],
-                "Give one of --client, --driver-port, --adapter and --face",
+                "pass one of --client, --driver-port, --adapter and --face",
             ),
-            ([], "Give one of --client, --driver-port, --adapter and --face"),
+            ([], "pass one of --client, --driver-port, --adapter and --face"),
             (["--client", "no-such-program"], "cannot be started"),
             (["--client", f"{sys.executable} -c 'import sys; sys.exit(\"no hello\")'"], "no hello"),
             (["--face", "sync", "--traces", "."], "--traces needs --adapter"),

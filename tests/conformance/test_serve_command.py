@@ -88,7 +88,7 @@ class TestServe:
         [
             (("6.31.0", "all", "--serve", "bytes"), "--serve bytes serves one case at a time"),
             (("7", "hello"), "Version 7 was not recorded. The recorded versions are 2.3.6, 2.9.4"),
-            (("6.31.0", "helo"), "no trace '6.31.0/helo' is shipped; there are add, "),
+            (("6.31.0", "helo"), "The kit has no trace 'helo' of Gradio 6.31.0. Did you mean 'hello'"),
             (("6.31.0", "hello", "--port", "70000"), "70000 is not in the range"),
         ],
     )

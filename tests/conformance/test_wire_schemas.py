@@ -302,9 +302,11 @@ class TestCommand:
             (["nonsense"], "There is no message 'nonsense'. The messages are: alive,"),
             (
                 ["push", "--version", "6.31.0"],
-                "Gradio 6.31.0 has no message 'push': it is of Gradio 2.2.10 to 3.1.4.",
+                "Gradio 6.31.0 has no message 'push': it exists in Gradio 2.2.10 to 3.1.4.",
             ),
-            (["chat_error", "--version", "6.31.0"], "it is of OpenAI-compatible servers."),
+            (["chat_error", "--version", "6.31.0"], "it exists in OpenAI-compatible servers only."),
+            (["estimation", "--version", "3.x"], "'3.x' is not one Gradio version. Pass a full one,"),
+            (["--version", "3"], "'3' is not one Gradio version."),
             (["--version", "1.0"], "No messages of Gradio 1.0 are known."),
         ],
     )

@@ -11,6 +11,7 @@ import pytest
 from gradio_transport.engines import bounds as module
 from gradio_transport.engines.base import Patience
 from gradio_transport.engines.bounds import Bounds, LateError, Stage, Wait
+from gradio_transport.engines.deadline import NEVER, Deadline
 from gradio_transport.errors import Phase
 
 
@@ -36,13 +37,25 @@ def made(connect=3.0, silence=7.0, whole=None, **options):
     return Bounds(Patience(connect, silence, "join", Phase.JOIN, 100, whole=whole), **options)
 
 
-def test_a_timeout_is_a_number_that_knows_its_request():
-    bounds = made()
-    timeouts = bounds.timeouts(Patience(3, 7, "join", Phase.JOIN, 100, whole=5))
+def test_a_timeout_is_a_number_that_knows_its_request(clock):
+    bounds = made(whole=5)
+    timeouts = bounds.timeouts()
     assert timeouts["pool"] == 5
     assert type(timeouts["pool"]) is not Wait
     waits = [timeouts[name] for name in ("connect", "read", "write")]
     assert all(isinstance(wait, Wait) and wait.bounds is bounds and wait == math.inf for wait in waits)
+
+
+def test_the_wait_for_a_connection_of_the_pool_has_all_bounds(clock):
+    def pool(silence, whole, total):
+        deadline = NEVER if total is None else Deadline(clock.seconds + total, "total", total)
+        patience = Patience(3.0, silence, "join", Phase.JOIN, 100, whole=whole, deadline=deadline)
+        return Bounds(patience).timeouts()["pool"]
+
+    assert pool(None, None, None) is None
+    assert (pool(7.0, None, None), pool(7.0, 5.0, None), pool(7.0, 5.0, 2.0)) == (7.0, 5.0, 2.0)
+    assert pool(None, None, 2.0) == 2.0
+    assert pool(7.0, None, -1.0) == 0.001  # not 0, which libraries take for no bound
 
 
 def test_connecting_has_one_deadline(clock):

@@ -18,6 +18,7 @@ import pytest
 import trustme
 
 from gradio_transport.engines import connecting as module
+from gradio_transport.engines import sockets
 from gradio_transport.engines.base import Patience
 from gradio_transport.engines.bounds import Bounds, BrokenError, LateError, NotSentError
 from gradio_transport.engines.chunk_joining import ChunkJoiner
@@ -26,7 +27,7 @@ from gradio_transport.engines.httpcore_sync import HTTPEngine
 from gradio_transport.engines.layers import is_ready
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.engines.sockets import SocketBackend, SocketStream
-from gradio_transport.engines.stream_state import HELD_BYTES
+from gradio_transport.engines.stream_state import BODY_BYTES, HELD_BYTES
 from gradio_transport.errors import Phase
 from gradio_transport.protocol.commands import Request
 
@@ -61,12 +62,12 @@ def served(serve: Callable[[socket.socket], None], times: int = 1) -> Iterator[i
 
 
 def connected(port: int, of: Bounds) -> SocketStream:
-    wait: Any = of.timeouts(patience())["connect"]
+    wait: Any = of.timeouts()["connect"]
     return SocketBackend(httpcore.WriteError).connect_tcp("127.0.0.1", port, wait)
 
 
 def ask(stream: SocketStream, of: Bounds, request: bytes = GET) -> bytes:
-    wait: Any = of.timeouts(patience())["read"]
+    wait: Any = of.timeouts()["read"]
     stream.write(request, wait)
     return stream.read(65536, wait)
 
@@ -160,7 +161,7 @@ class TestRequests:
         with served(serve) as port:
             of = bounds()
             stream = connected(port, of)
-            wait: Any = of.timeouts(patience())["write"]
+            wait: Any = of.timeouts()["write"]
             for part in (b"POST / HTTP/1.1\r\ncontent-length: 4\r\n\r\n", b"body", b""):
                 stream.write(part, wait)
             assert stream.read(65536, wait) == OK
@@ -177,7 +178,7 @@ class TestRequests:
         with served(serve) as port:
             of = bounds()
             stream = connected(port, of)
-            stream.write(bytes(HELD_BYTES + 1), of.timeouts(patience())["write"])
+            stream.write(bytes(HELD_BYTES + 1), of.timeouts()["write"])
         stream.close()
         assert sum(map(len, seen)) == HELD_BYTES + 1
 
@@ -189,7 +190,7 @@ class TestRequests:
         with served(serve) as port:
             of = bounds(silence=0.3)
             stream = connected(port, of)
-            wait: Any = of.timeouts(patience())["read"]
+            wait: Any = of.timeouts()["read"]
             began = time.monotonic()
             stream.write(GET, wait)
             with pytest.raises(LateError):
@@ -202,7 +203,7 @@ class TestRequests:
         with served(lambda connection: done.wait(10)) as port:
             of = bounds(silence=0.3)
             stream = connected(port, of)
-            wait: Any = of.timeouts(patience())["write"]
+            wait: Any = of.timeouts()["write"]
             with pytest.raises(LateError):
                 stream.write(bytes(64 * 1024 * 1024), wait)
             stream.close()
@@ -234,9 +235,35 @@ class TestRequests:
         with served(serve) as port:
             of = bounds(joiner=ChunkJoiner())
             stream = connected(port, of)
-            wait: Any = of.timeouts(patience())["read"]
+            wait: Any = of.timeouts()["read"]
             stream.write(GET, wait)
             assert read_all(stream, wait).endswith(b"\r\n\r\n2\r\nab\r\n0")
+            stream.close()
+
+    def test_only_a_large_body_comes_in_larger_reads(self, monkeypatch):
+        monkeypatch.setattr(sockets, "_LARGE_BODY_BYTES", BODY_BYTES)
+        taken = threading.Event()
+
+        def serve(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.sendall(bytes(4 * BODY_BYTES))
+            taken.wait(10)
+            connection.sendall(b"end")
+
+        with served(serve) as port:
+            of = bounds()
+            stream = connected(port, of)
+            wait: Any = of.timeouts()["read"]
+            sizes = [len(ask(stream, of)), len(stream.read(65536, wait))]
+            assert max(sizes) <= 65536  # of a head
+            of.begin_body()
+            before = len(sizes)
+            while sum(sizes) < 4 * BODY_BYTES:
+                sizes.append(len(stream.read(65536, wait)))
+            small = sizes[: before + BODY_BYTES // 65536]
+            assert max(small) <= 65536 < max(sizes) <= BODY_BYTES
+            taken.set()
+            assert read_all(stream, wait) == b"end"
             stream.close()
 
 
@@ -246,7 +273,7 @@ class TestEnding:
             of = bounds(silence=None)
             stream = connected(port, of)
             threading.Timer(0.1, of.shut_down).start()
-            with pytest.raises(BrokenError, match="this side"):
+            with pytest.raises(BrokenError, match="the client closed"):
                 ask(stream, of)
             stream.close()
 
@@ -313,7 +340,7 @@ class TestEnding:
             backend = SocketBackend(httpcore.WriteError)
             backend.close()
             of = bounds()
-            wait: Any = of.timeouts(patience())["connect"]
+            wait: Any = of.timeouts()["connect"]
             stream = backend.connect_tcp("127.0.0.1", port, wait)
             with pytest.raises(NotSentError):
                 ask(stream, of)
@@ -322,7 +349,7 @@ class TestEnding:
     def test_in_a_child_of_fork_the_connection_of_the_parent_stays_open(self):
         with served(lambda connection: connection.sendall(connection.recv(1000))) as port:
             backend, of = SocketBackend(httpcore.WriteError), bounds()
-            wait: Any = of.timeouts(patience())["connect"]
+            wait: Any = of.timeouts()["connect"]
             stream = backend.connect_tcp("127.0.0.1", port, wait)
             parent = stream.get_extra_info("socket").dup()
             backend.forget()
@@ -386,7 +413,7 @@ class TestTLS:
 
         with served(serve) as port:
             of = bounds()
-            wait: Any = of.timeouts(patience())["read"]
+            wait: Any = of.timeouts()["read"]
             stream = connected(port, of).start_tls(client, "localhost", wait)
             assert stream.get_extra_info("ssl_object").version().startswith("TLS")
             stream.write(body, wait)
@@ -419,7 +446,7 @@ class TestTLS:
 
         with served(serve) as port:
             of = bounds()
-            wait: Any = of.timeouts(patience())["read"]
+            wait: Any = of.timeouts()["read"]
             stream = connected(port, of).start_tls(client, "localhost", wait)
             stream = stream.start_tls(client, "localhost", wait)
             assert ask(stream, of) == GET
@@ -437,7 +464,7 @@ class TestTLS:
 
         with served(serve) as port:
             of = bounds()
-            wait: Any = of.timeouts(patience())["connect"]
+            wait: Any = of.timeouts()["connect"]
             with pytest.raises(BrokenError) as caught:
                 connected(port, of).start_tls(client, hostname, wait)
             assert isinstance(caught.value.error, ssl.SSLCertVerificationError)
@@ -446,7 +473,7 @@ class TestTLS:
         _, client = contexts(authority)
         with served(lambda connection: connection.recv(1000) and connection.recv(1000)) as port:
             of = bounds(connect=0.3, silence=None)
-            wait: Any = of.timeouts(patience())["connect"]
+            wait: Any = of.timeouts()["connect"]
             began = time.monotonic()
             with pytest.raises(LateError):
                 connected(port, of).start_tls(client, "localhost", wait)

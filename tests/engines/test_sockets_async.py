@@ -29,6 +29,7 @@ from gradio_transport.engines.sockets_anyio import AnyioStream
 from gradio_transport.engines.sockets_async import AsyncSocketBackend
 from gradio_transport.engines.sockets_asyncio import AsyncioStream
 from gradio_transport.engines.stream_async import AsyncStream
+from gradio_transport.engines.stream_state import BODY_BYTES
 from gradio_transport.errors import Phase
 from gradio_transport.protocol.commands import Request
 
@@ -47,7 +48,7 @@ def bounds(connect: float | None = 5.0, silence: float | None = 5.0, **options: 
 
 
 def wait(of: Bounds) -> Any:
-    return of.timeouts(Patience(5, 5, "join", Phase.JOIN, 1000))["read"]
+    return of.timeouts()["read"]
 
 
 async def connected(port: int, of: Bounds) -> AsyncStream:
@@ -267,9 +268,32 @@ def test_nothing_is_received_without_end_ahead_of_the_reader():
         await anyio.sleep(0.2)
         assert sent[-1] > size // 4
         while part := await stream.read(65536, wait(of)):
-            assert len(part) <= 65536
+            assert len(part) <= BODY_BYTES
             got += len(part)
         assert got == size
+        await stream.aclose()
+
+    play("asyncio", serve, use)
+
+
+def test_a_body_comes_in_large_reads_whose_bytes_are_all_in_order():
+    content = bytes(range(251)) * 40_000
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(content)
+
+    async def use(port: int) -> None:
+        of = bounds()
+        stream = await connected(port, of)
+        await stream.write(GET, wait(of))
+        parts = [await stream.read(1000, wait(of))]
+        of.begin_body()
+        while part := await stream.read(1000, wait(of)):
+            parts.append(part)
+        assert len(parts[0]) <= 1000
+        assert 65536 < max(map(len, parts)) <= BODY_BYTES
+        assert b"".join(parts) == content
         await stream.aclose()
 
     play("asyncio", serve, use)

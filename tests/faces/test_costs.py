@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted import scripted
+from scripted import CONFIG, Reply, completed, scripted
 
 import gradio_transport as gt
 from gradio_transport.calls.mailbox import Mailbox
+from gradio_transport.files import outputs
 
 CORE = str(Path(gt.__file__).parent)
 
@@ -68,3 +69,32 @@ def test_a_submission_makes_few_calls(app: gt.Transport) -> None:
         sys.setprofile(before)
     call.result(20)
     assert count <= CALLS_OF_SUBMIT
+
+
+def chat(reply: Reply, rows: int, messages: int) -> None:
+    """Stream a conversation whose last row grows."""
+    reply.stream()
+    edits = [[["append", [rows - 1, "content"], "+"]]]
+    for data in [[[{"role": "user", "content": "a"}] * rows], *[edits] * messages]:
+        output = {"data": data, "is_generating": True}
+        reply.send({"msg": "process_generating", "output": output, "success": True, "event_id": "event1"})
+    reply.send({**completed("done"), "event_id": "event1"}, {"msg": "close_stream", "event_id": None})
+    reply.end()
+
+
+def test_a_message_of_a_long_conversation_compares_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[Any] = []
+
+    def is_not(one: Any, other: Any) -> bool:
+        compared.append(one)
+        return one is not other
+
+    monkeypatch.setattr(outputs, "is_not", is_not)
+    config = {**CONFIG, "components": [{"id": 1, "type": "textbox"}, {"id": 2, "type": "chatbot"}]}
+    with scripted() as server:
+        server.config = config
+        server.scripts["/gradio_api/queue/data"] = lambda reply: chat(reply, rows=200, messages=5)
+        with gt.connect(server.url) as app:
+            frames = [event for event in app.submit("/count", "x") if isinstance(event, gt.ProcessGenerating)]
+    assert [frame.data[0][-1]["content"] for frame in frames] == ["a" + "+" * count for count in range(6)]
+    assert compared == []

@@ -153,7 +153,7 @@ def fresh_contexts() -> Iterator[None]:
 @EVERY_FACE
 def test_a_certificate_that_is_not_trusted_names_what_trusts_it(face: str, secure: Scripted) -> None:
     with pytest.raises(
-        ConnectError, match=r"(?i)certificate verify failed.*by verify=.*SSL_CERT_FILE"
+        ConnectError, match=r"(?i)certificate verify failed.*as verify=.*SSL_CERT_FILE"
     ) as caught:
         with_app(face, secure.url.replace("http", "https"), unreached)
     assert caught.value.retryable is False

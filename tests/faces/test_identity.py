@@ -263,7 +263,9 @@ class TestCookies:
 
         with_app(face, server.url, use, timeouts=TIMEOUTS)
         said = [one.getMessage() for one in caplog.records if "cookie" in one.getMessage()]
-        assert said[0] == f"the cookie 'c300' of {server.url} was left out: the app has set 300 others"
+        assert (
+            said[0] == f"the cookie 'c300' of {server.url} was rejected: the app has already set 300 others"
+        )
         assert len(said) == len(set(said)) == 10
         assert "sesame" not in caplog.text
 

@@ -112,7 +112,7 @@ def test_a_page_that_may_be_the_proxys_is_not_said_to_be_the_apps(
     monkeypatch.setenv("http_proxy", server.url)
     error = failure(face)
     assert isinstance(error, ServerRefused)
-    assert f"or the proxy {server.url} (of http_proxy) before it, answered: " in str(error)
+    assert f"or the proxy {server.url} (of http_proxy) in front of it, answered: " in str(error)
     monkeypatch.delenv("http_proxy")
     assert "or the proxy" not in str(failure(face, server.url))
 

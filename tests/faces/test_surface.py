@@ -127,10 +127,10 @@ def test_a_closed_async_session_has_left_no_stream(server: Scripted, backend: st
                 if isinstance(event, gt.ProcessGenerating):
                     break
             (driver,) = session._core._drivers.values()
-            assert driver._readers
+            assert driver._reader_count
             await session.aclose()
             await session.aclose()
-            assert not driver._readers
+            assert not driver._reader_count
             with pytest.raises(gt.errors.LocalProtocolError, match="closed"):
                 await call
             async with app.session() as other:

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -204,6 +205,7 @@ def test_discarding_twice_does_no_harm(tmp_path: Path) -> None:
 
 def test_a_forgotten_part_is_removed_and_complained_about(tmp_path: Path) -> None:
     parts = [PartFile(tmp_path)]
+    parts[0].create()
     with pytest.warns(ResourceWarning, match="never closed"):
         parts.clear()
     assert contents(tmp_path) == {}
@@ -260,16 +262,88 @@ def test_a_write_in_pieces_loses_none(tmp_path: Path, monkeypatch: pytest.Monkey
     assert save(tmp_path, "a.txt", b"0123456789").read_bytes() == b"0123456789"
 
 
+@pytest.mark.parametrize("most", [3, 5000, 10**6])
+def test_held_back_pieces_are_written_in_order_however_many_bytes_the_system_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    def write_some(file: int, pieces: list[memoryview]) -> int:
+        return write(file, b"".join(pieces)[:most])
+
+    write = os.write
+    monkeypatch.setattr(os, "writev", write_some, raising=False)
+    pieces = [b"", b"a", b"bc", b"d" * 5000, b"e" * 5000, b"f", b"", b"g" * 5000]
+    with PartFile(tmp_path) as part:
+        assert [part.add(piece) for piece in pieces][-1] == part.size == 15_004
+        assert not next(tmp_path.iterdir()).stat().st_size
+        part.write()
+        assert part.add(b"h") == 1
+        path = part.publish("a.txt")
+    assert path.read_bytes() == b"".join(pieces) + b"h"
+
+
+def test_any_number_of_small_pieces_takes_little_memory_and_few_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PartFile(tmp_path) as part:
+        tracemalloc.start()
+        for _ in range(20_000):
+            part.add(b"x")
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+        tracemalloc.stop()
+        writes: list[int] = []
+        write = os.write
+        monkeypatch.setattr(os, "write", lambda file, data: writes.append(len(data)) or write(file, data))
+        part.write()
+    assert writes == [20_000]
+
+
+def test_a_system_that_writes_one_piece_at_a_time_gets_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "writev", raising=False)
+    with PartFile(tmp_path) as part:
+        part.write(b"a" * 5000, b"b" * 5000, b"c")
+        assert part.publish("a.txt").read_bytes() == b"a" * 5000 + b"b" * 5000 + b"c"
+
+
+def test_more_pieces_than_one_call_takes_are_written(tmp_path: Path) -> None:
+    with PartFile(tmp_path) as part:
+        part.write(*[b"%d" % (number % 10) * 5000 for number in range(2000)])
+        assert part.publish("a.txt").stat().st_size == 10_000_000
+
+
+def test_a_restart_drops_what_is_held_back(tmp_path: Path) -> None:
+    with PartFile(tmp_path) as part:
+        part.write(b"old")
+        part.add(b"older")
+        part.restart()
+        assert part.size == 0
+        part.add(b"new")
+        assert part.publish("a.txt").read_bytes() == b"new"
+
+
+def test_a_part_is_created_when_it_is_first_needed(tmp_path: Path) -> None:
+    part = PartFile(tmp_path / "new")
+    part.add(b"x")
+    assert contents(tmp_path) == {}
+    assert part.publish("a.txt").read_bytes() == b"x"
+    unused = PartFile(tmp_path / "unused")
+    unused.discard()
+    assert not (tmp_path / "unused").exists()
+    with pytest.raises(LocalProtocolError, match="already"):
+        unused.create()
+
+
 def test_a_file_in_the_way_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for directory in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(LocalProtocolError, match="not a directory"):
-            PartFile(directory)
+            PartFile(directory).create()
 
 
 def test_a_directory_with_a_nul_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LocalProtocolError, match="null"):
-        PartFile(f"{tmp_path}/\x00")
+        PartFile(f"{tmp_path}/\x00").create()
 
 
 @POSIX
@@ -277,7 +351,7 @@ def test_a_directory_with_a_nul_is_refused(tmp_path: Path) -> None:
 def test_a_directory_without_permission_says_so(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(LocalProtocolError, match="no permission"):
-        PartFile(tmp_path)
+        PartFile(tmp_path).create()
     tmp_path.chmod(0o700)
 
 

@@ -517,7 +517,7 @@ class TestFetching:
     def test_a_redirect_to_what_is_no_url_is_refused(self, target):
         sequence = locate("http://host/1", 2)
         next(sequence)
-        with pytest.raises(RemoteProtocolError, match="is no URL"):
+        with pytest.raises(RemoteProtocolError, match="which is not a URL"):
             sequence.send(Response(302, {"location": target}))
 
     def test_a_login_page_is_no_file(self):

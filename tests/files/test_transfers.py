@@ -353,6 +353,61 @@ class TestDownloads:
         assert error.phase is gt.errors.Phase.DOWNLOAD
         assert (error.may_have_run, error.retryable) == (True, False)
 
+    @faces
+    @pytest.mark.parametrize("announced", [True, False])
+    def test_a_directory_that_cannot_be_written_is_reported_before_the_rest_of_the_file(
+        self, server: Scripted, face: str, announced: bool, tmp_path: Path
+    ) -> None:
+        gives(server)
+
+        def endless(reply: Reply) -> None:
+            if announced:
+                reply.announce(10**9, "text/plain")
+            else:
+                reply.stream("text/plain")
+            reply.chunk(b"the first of many")
+            reply.hold()
+
+        server.scripts[path_of("made%20file.txt")] = endless
+        (tmp_path / "here").write_text("in the way")
+
+        async def use(app, wait):
+            (file,) = await wait(app.call("/hello", "x"))
+            with pytest.raises(gt.errors.LocalProtocolError, match="not a directory"):
+                await wait(file.download(tmp_path / "here", timeout=5))
+
+        with_app(face, server.url, use, timeouts=TIMEOUTS)
+
+    @faces
+    @pytest.mark.parametrize("announced", [True, False])
+    def test_a_large_file_arrives_whole(
+        self, server: Scripted, face: str, announced: bool, tmp_path: Path
+    ) -> None:
+        gives(server)
+        content = bytes(range(251)) * 20_000
+        steps: list[tuple[int, int | None]] = []
+
+        def large(reply: Reply) -> None:
+            if announced:
+                reply.announce(len(content), "text/plain")
+                reply.send_raw(content)
+                return
+            reply.stream("text/plain")
+            for start in range(0, len(content), 300_000):
+                reply.chunk(content[start : start + 300_000])
+            reply.end()
+
+        server.scripts[path_of("made%20file.txt")] = large
+
+        async def use(app, wait):
+            (file,) = await wait(app.call("/hello", "x"))
+            return await wait(file.download(tmp_path, progress=lambda got, total: steps.append((got, total))))
+
+        saved = with_app(face, server.url, use, timeouts=TIMEOUTS)
+        assert saved.read_bytes() == content
+        assert [got for got, _ in steps] == sorted({got for got, _ in steps})
+        assert steps[-1] == (len(content), len(content) if announced else None)
+
     def test_a_reader_streams(self, server: Scripted) -> None:
         gives(server)
         serves(server, b"hello world")

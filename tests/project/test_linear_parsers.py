@@ -148,7 +148,8 @@ def store_cookies(lines: list[str]) -> object:
 
 def read_config(raw: dict[str, Any]) -> object:
     with suppress(GradioTransportError):
-        return parse_config(raw, raw.get("info"))
+        found = parse_config(raw, raw.get("info"))
+        return [*found.endpoints], [*found.components.values()], found.named  # each is parsed when it is used
     return None
 
 

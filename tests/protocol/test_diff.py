@@ -111,8 +111,58 @@ def test_edits_of_every_generation_give_the_values_the_app_yielded(encoding: str
         seen.append(frames.next([edits])[0])
         snapshots.append(copy.deepcopy(seen[-1]))
         assert edits == sent
+        assert not [copied for copied in frames.copies.values() if copied.is_shifted]
+        assert_unedited_elements_are_shared(frames)
     assert seen == run
     assert seen == snapshots
+
+
+def assert_unedited_elements_are_shared(frames: DiffDecoder) -> None:
+    for identity, copied in frames.copies.items():
+        assert identity == id(copied.copy)
+        for place, (before, after) in enumerate(zip(copied.before, copied.copy, strict=False)):
+            assert place in copied.places or after is before
+
+
+def test_the_copied_lists_of_a_frame_name_the_edited_elements() -> None:
+    frames = DiffDecoder()
+    value = [["a"], ["b"], ["c"], {"k": ["d"]}]
+    frames.full([value, ["x"]])
+    after = frames.next([[["append", [1, 0], "+"], ["replace", [3, "k", 0], "-"]], [["append", [0], "y"]]])
+    lists = [value, value[1], value[3]["k"]]
+    edited = [after[0], after[0][1], after[0][3]["k"]]
+    by_before = {id(copied.before): copied for copied in frames.copies.values()}
+    assert [by_before[id(before)].copy for before in lists] == edited
+    assert [by_before[id(before)].places for before in lists] == [{1, 3}, {0}, {0}]
+    assert len(frames.copies) == 4  # and the list of the second output
+
+
+def test_an_element_that_replaces_a_deleted_one_is_edited() -> None:
+    frames = DiffDecoder()
+    frames.full([["a", "b"]])
+    assert frames.next([[["delete", [1], None], ["add", [1], "c"], ["add", [2], "d"]]]) == [["a", "c", "d"]]
+    (copied,) = frames.copies.values()
+    assert (copied.places, copied.is_shifted) == ({1, 2}, False)
+
+
+def test_an_insertion_says_that_elements_have_moved() -> None:
+    frames = DiffDecoder()
+    frames.full([["a", "b"]])
+    assert frames.next([[["add", [0], "c"]]]) == [["c", "a", "b"]]
+    (copied,) = frames.copies.values()
+    assert copied.is_shifted
+
+
+def test_the_copied_lists_are_those_of_the_last_frame_only() -> None:
+    frames = DiffDecoder()
+    frames.full([["a"]])
+    frames.next([[["append", [0], "b"]]])
+    assert len(frames.copies) == 1
+    frames.next([[]])
+    assert not frames.copies
+    frames.next([[["append", [0], "c"]]])
+    frames.full([["d"]])
+    assert not frames.copies
 
 
 DATAFRAME = {"headers": ["a", "b", "c"], "data": [[1, 2, 3], [4, 5, 6], [7, 8, 9]]}

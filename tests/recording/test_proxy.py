@@ -508,14 +508,19 @@ async def test_addresses_that_lead_past_the_proxy_are_moved_and_recorded_as_they
 @pytest.mark.parametrize(
     ("request_line", "headers", "status", "said"),
     [
-        (b"GET / HTTP/1.1", b"Host: evil.example", 403, b"no name of this proxy"),
-        (b"GET / HTTP/1.0", b"X: y", 403, b"no name of this proxy"),
-        (b"GET / HTTP/1.1", b"Host: localhost\r\nOrigin: https://evil.example", 403, b"own origin only"),
+        (b"GET / HTTP/1.1", b"Host: evil.example", 403, b"not a name of this proxy"),
+        (b"GET / HTTP/1.0", b"X: y", 403, b"not a name of this proxy"),
+        (
+            b"GET / HTTP/1.1",
+            b"Host: localhost\r\nOrigin: https://evil.example",
+            403,
+            b"only pages of its own origin",
+        ),
         (b"GET http://evil.example/x HTTP/1.1", b"Host: localhost", 200, b"/x"),
-        (b"CONNECT evil.example:443 HTTP/1.1", b"Host: localhost", 405, b"forwards no CONNECT"),
-        (b"TRACE / HTTP/1.1", b"Host: localhost", 405, b"forwards no TRACE"),
+        (b"CONNECT evil.example:443 HTTP/1.1", b"Host: localhost", 405, b"not forward CONNECT"),
+        (b"TRACE / HTTP/1.1", b"Host: localhost", 405, b"not forward TRACE"),
         (b"GET / HTTP/1.1", b"Host: localhost\r\nX-Name: d\xe9j\xe0", 400, b"X-Name is not UTF-8"),
-        (b"OPTIONS * HTTP/1.1", b"Host: localhost", 400, b"no path"),
+        (b"OPTIONS * HTTP/1.1", b"Host: localhost", 400, b"not a path"),
         (b"GET / HTTP/1.1", b"Host: localhost\r\nX: " + b"y" * 70_000, 400, b""),
         (b"POST / HTTP/1.1", b"Host: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked", 400, b""),
         (b"POST / HTTP/1.1", b"Host: localhost\r\nContent-Length: 1\r\nContent-Length: 2", 400, b""),
@@ -551,7 +556,7 @@ async def test_a_transfer_coding_that_would_be_lost_is_refused():
     async with proxied(handle) as made:
         reply = await exchange(made.authority, head + b"2\r\nxx\r\n0\r\n\r\n")
     assert reply.startswith(b"HTTP/1.1 501 ")
-    assert b"no Transfer-Encoding but chunked" in reply
+    assert b"only forwards the Transfer-Encoding chunked" in reply
     assert asked == []
 
 

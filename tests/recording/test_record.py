@@ -191,7 +191,7 @@ def test_a_token_is_for_hugging_face_or_an_origin_that_was_named(server: Scripte
         fetch(f"{recording.url}/x")
         fetch(f"{recording.url}/x", Authorization="Bearer of-the-client")
         status, said = fetch(f"{recording.url}/x", Origin="https://evil.example")
-        assert (status, b"own origin only" in said) == (403, True)
+        assert (status, b"only pages of its own origin" in said) == (403, True)
     seen = [headers.get("authorization") for path, headers in server.asked if path == "/x"]
     assert seen == ["Bearer hf_abcdefghijklmnop", "Bearer of-the-client"]
 

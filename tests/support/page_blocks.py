@@ -6,9 +6,9 @@ A comment in the line before a block says how it is run:
 - ``<!-- played: login -->``: the app is that of this case, or of ``3.50.2/hello``; by default the canonical app of 6.31.0;
 - ``<!-- not run: why -->``: it is compiled, and its names are resolved; nothing more.
 
-``http://127.0.0.1:7860`` stands for the app. A ``text`` block right behind a block is what that prints. A library that
-runs blocks of pages (sybil, pytest-markdown-docs) would leave all of this to write: it has neither top-level await nor
-an address that differs for each block.
+``http://127.0.0.1:7860`` stands for the app, also in what is printed. A ``text`` block right behind a block is what
+that prints. A library that runs blocks of pages (sybil, pytest-markdown-docs) would leave all of this to write: it has
+neither top-level await nor an address that differs for each block.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def run_page(
                 _run_excerpt(block, url, namespace)
             else:
                 block.run(url, namespace)
-            shown = printed()
+            shown = printed().replace(url, ADDRESS)
             assert block.printed is None or shown == block.printed, f"{page}:{block.line} printed {shown}"
             count += 1
     finally:

@@ -78,6 +78,16 @@ class Reply:
         self._handler.end_headers()
         self._handler.wfile.write(data)
 
+    def announce(self, size: int, kind: str) -> None:
+        """Send the head of a body of some bytes."""
+        self._handler.send_response(200)
+        self._handler.send_header("content-type", kind)
+        self._handler.send_header("content-length", str(size))
+        self._handler.end_headers()
+
+    def send_raw(self, data: bytes) -> None:
+        self._handler.wfile.write(data)
+
     def stream(self, kind: str = "text/event-stream") -> None:
         self._handler.send_response(200)
         self._handler.send_header("content-type", kind)

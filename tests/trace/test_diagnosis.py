@@ -165,7 +165,18 @@ class TestCuts:
 
     def test_of_a_websocket_without_a_code(self):
         story = Story("3.50.2", "websocket").calls().socket().hears(1.2, ESTIMATION)
-        says(story.ends(3.0, "reset", channel="1.socket"), "stream-cut", "The websocket broke")
+        says(
+            story.ends(3.0, "reset", channel="1.socket"),
+            "stream-cut",
+            "The websocket broke",
+            "a function number",
+        )
+
+    def test_a_websocket_that_breaks_while_the_function_runs_is_no_unknown_function(self):
+        story = Story("3.50.2", "websocket").calls().socket().hears(1.2, ESTIMATION, STARTS)
+        found = of(story.ends(3.0, "reset", channel="1.socket"))
+        assert "a proxy dropped the connection" in found.advice
+        assert "function number" not in found.advice
 
     def test_too_large(self):
         story = Story().streams().says(1.3, ESTIMATION).ends(2.0, "too large", reason="300 MB")

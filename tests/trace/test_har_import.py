@@ -214,7 +214,7 @@ def test_several_apps_in_one_file() -> None:
     } == {True}
     with pytest.raises(HarError, match=r"no traffic of http://other\.test"):
         choose_app(read, "http://other.test")
-    with pytest.raises(HarError, match="no http"):
+    with pytest.raises(HarError, match="is not an http"):
         choose_app(read, "ftp://x")
 
 
@@ -279,7 +279,7 @@ def first_entry(**values: Any) -> str:
         (first_entry(time=1e300), "Entry 1 of .* which is years"),
         (first_entry(request__headers={}), "Entry 1 of .* has headers that are not a list"),
         (first_entry(response__status="ok"), "Entry 1 of .* has the status 'ok'"),
-        (first_entry(response__content={"text": "?!", "encoding": "base64"}), "Entry 1 of .* no base64"),
+        (first_entry(response__content={"text": "?!", "encoding": "base64"}), "Entry 1 of .* is not base64"),
         (first_entry(_webSocketMessages=5), "Entry 1 of .* _webSocketMessages that are not a list"),
         (first_entry(_eventSourceMessages={}), "Entry 1 of .* _eventSourceMessages that are not a list"),
         (first_entry(request__url="http://a/" + "x" * 2_000_000), "Entry 1 of .* more than 1000000"),

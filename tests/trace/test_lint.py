@@ -71,7 +71,7 @@ class TestLint:
         made = Program().discover().session().call("x").chunks(b"data: garbage\n\n")
         found = findings(trace_of(made))
         assert found[0].severity is Severity.WARNING
-        assert "no message: 'garbage'" in found[0].what
+        assert "is not a message: 'garbage'" in found[0].what
         assert str(found[0]).startswith("warning: session ")
 
     def test_the_events_of_call_are_no_messages(self):

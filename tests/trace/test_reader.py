@@ -197,7 +197,7 @@ class TestErrors:
         path.write_text(
             META + '{"t":0,"dir":"in","kind":"response","body":{"file":"bodies/0123456789abcdef.body"}}\n'
         )
-        with path.open(encoding="utf-8") as file, pytest.raises(TraceError, match="outside"):
+        with path.open(encoding="utf-8") as file, pytest.raises(TraceError, match="in a separate file"):
             read_trace(file)
 
     def test_a_missing_file_is_an_error_of_the_system(self, path):

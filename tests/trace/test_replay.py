@@ -331,7 +331,7 @@ class TestDiscovery:
 
     def test_nor_can_an_input_of_no_known_kind(self, trace):
         odd = Frame(99.0, Direction.IN, Kind.WS_OPEN, "9", {}, trace.frames[-1].session)
-        with pytest.raises(TraceError, match="no input"):
+        with pytest.raises(TraceError, match="not an input"):
             replay(attrs.evolve(trace, frames=[*trace.frames, odd]))
 
 

@@ -205,13 +205,13 @@ class TestOutcome:
         made = Program().discover().session().call("x")
         made.took(made.wire.abandon(made.exchange, TimeoutExpired("too slow", setting="total", seconds=1.0)))
         call = call_of(made)
-        assert (call.outcome, call.error, call.message) == (Outcome.GIVEN_UP, "TimeoutExpired", "too slow")
+        assert (call.outcome, call.error, call.message) == (Outcome.ABANDONED, "TimeoutExpired", "too slow")
 
     @pytest.mark.parametrize(
         ("ending", "outcome", "error"),
         [
             (Ending.RESET, Outcome.FAILED, "StreamLost"),
-            (Ending.IDLE, Outcome.GIVEN_UP, "TimeoutExpired"),
+            (Ending.IDLE, Outcome.ABANDONED, "TimeoutExpired"),
             (Ending.TOO_LARGE, Outcome.FAILED, "EventTooLarge"),
         ],
     )
@@ -372,6 +372,12 @@ class TestGenerations:
             "local",
             True,
         )
+
+    def test_a_socket_that_the_client_closed_has_ended_although_the_server_says_no_more(self) -> None:
+        call = kit("3.23.0/hello")
+        (socket,) = call.requests
+        assert socket.stream is not None
+        assert (socket.stream.end, socket.stream.ending) == (call.steps[-1].t, "local")
 
     def test_a_chat_completion_is_put_together(self) -> None:
         def delta(text: str | None, **more: Any) -> bytes:
@@ -622,7 +628,7 @@ def check_call(call: CallTimeline, events: list[gt.Event], path: Path) -> None:
     elif isinstance(last, gt.Cancelled):
         assert call.outcome is Outcome.CANCELLED, path
     else:
-        assert call.outcome in (Outcome.FAILED, Outcome.GIVEN_UP), path
+        assert call.outcome in (Outcome.FAILED, Outcome.ABANDONED), path
         known = {type(error).__name__, "Timeout", "ServerRefused"}  # older names, and a fact of 4.9.0 alone
         assert call.error in known, path
 

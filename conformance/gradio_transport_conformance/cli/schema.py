@@ -15,7 +15,7 @@ from ..wire import messages
 @click.option(
     "--version",
     metavar="VERSION",
-    help="Print only the fields of this Gradio version. By default those of all versions.",
+    help="Print only the fields of this Gradio version, such as 3.50.2. By default those of all versions.",
 )
 def schema(*, name: str | None, version: str | None) -> None:
     """Print the JSON Schema of the message NAME, or list the messages.
@@ -23,10 +23,10 @@ def schema(*, name: str | None, version: str | None) -> None:
     A schema describes one message between a server and a client, such as join or process_completed. The list
     has the sender of each message, the Gradio versions that have it, and the request that carries it.
     """
-    if name is None:
-        _list(version)
-        return
     try:
+        if name is None:
+            _list(version)
+            return
         found = messages.schema(name, version)
     except LookupError as error:
         raise click.UsageError(str(error.args[0])) from error

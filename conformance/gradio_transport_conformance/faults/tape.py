@@ -2,7 +2,7 @@
 """The traffic of a fault server, as frames, so that a report can show it.
 
 The server writes to its sockets itself, and many of these bytes are wrong on purpose. So replies are parsed
-as far as they are HTTP, and other bytes are kept as they were sent.
+if they are HTTP, and other bytes are kept as they were sent.
 """
 
 from __future__ import annotations

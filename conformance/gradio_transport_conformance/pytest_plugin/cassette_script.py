@@ -29,7 +29,7 @@ class Unrecorded:
         sent: The request.
         nearest: The most similar recorded request of the same method and path; None: there is none.
         times: How often this exact request was recorded; it was sent more often.
-        waiting: The next recorded request that was not sent, or an empty text.
+        waiting: The next recorded request that was not sent, or an empty string.
     """
 
     method: str
@@ -187,8 +187,8 @@ class CassetteSocket:
         return self._script.refusal
 
     @property
-    def closing(self) -> tuple[bool, int]:
-        """Whether the server closes the socket at the end, and its close code."""
+    def closing(self) -> tuple[bool, int | None]:
+        """Whether the server ends the socket, and its close code; None to break it without a close frame."""
         return self._script.closing
 
     def next(self) -> Say | Hear | None:

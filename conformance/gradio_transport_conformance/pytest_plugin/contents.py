@@ -165,7 +165,7 @@ def similarity(sent: Content, recorded: Content) -> tuple[bool, int]:
 
 
 def _boundary(body: bytes) -> str:
-    """Return the boundary of a form with files (RFC 2046), which its first line has; or an empty text."""
+    """Return the boundary of a form with files (RFC 2046), which its first line has; or an empty string."""
     first = body[:202].partition(b"\r\n")[0]
     is_form = first.startswith(b"--") and b"content-disposition" in body[:4096].lower()
     return first[2:].decode("latin-1") if is_form else ""

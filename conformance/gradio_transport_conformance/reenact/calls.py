@@ -76,9 +76,12 @@ async def _begin(
 
 
 async def _play(stage: Stage, event_id: str, session: Session) -> None:
+    event = session.events[event_id]
     try:
-        async for message in session.events[event_id].play():
+        async for message in event.play():
             session.box.put_nowait((event_id, message))
+        if event.breaks and not event.stopped.is_set():
+            session.box.put_nowait((None, None))
     except OffTape as missed:
         stage.miss(str(missed))
         session.box.put_nowait((None, None))

@@ -53,7 +53,8 @@ class Outcome:
             end.
         refusal: The reply to a call that got no event.
         cancelled: Whether the client cancelled it after the messages.
-        ending: How its own stream or socket ended; None if the client dropped it, or shared it.
+        ending: How its own stream or socket ended; None if the client dropped it. For a shared stream, that
+            it broke before the call was complete, else None.
         status: The status of the reply of direct HTTP.
         states: The states of the polling queue before the last reply.
         position: Its first place in the polling queue.
@@ -197,6 +198,8 @@ class _Reader:
             case (Kind.END, _) if call is not None and part in ("stream", "socket"):
                 ending = Ending(frame.payload["ending"])
                 call.ending = ending if ending in (Ending.CLEAN, Ending.RESET) else None
+            case (Kind.END, _) if call is None and frame.payload["ending"] == Ending.RESET:
+                self._break_stream(frame.channel)
             case _:
                 pass
 
@@ -214,6 +217,14 @@ class _Reader:
             elif event_id:
                 # The stream arrived before the reply to the join.
                 self.early.setdefault(str(event_id), []).append(message)
+
+    def _break_stream(self, channel: str) -> None:
+        """Note the calls that a broken stream of the session leaves without an end."""
+        if channel != "stream":
+            return
+        for call in self.calls.values():
+            if call.way is Way.STREAM and call.event_id and not any(map(is_last, call.messages)):
+                call.ending = Ending.RESET
 
     def _named(self, event_id: Any) -> _Call | None:
         return next((one for one in self.calls.values() if one.event_id == event_id and event_id), None)

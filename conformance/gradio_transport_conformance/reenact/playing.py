@@ -65,6 +65,11 @@ class Event:
     restarts: int = 0
     task: asyncio.Task[None] | None = None
 
+    @property
+    def breaks(self) -> bool:
+        """Whether its stream or socket must break now, because the recorded one broke after its messages."""
+        return self.outcome.ending is Ending.RESET and not (self.ended or self.outcome.cancelled)
+
     async def play(self, first: int = 0) -> AsyncIterator[Mapping[str, Any]]:
         """Yield the messages at their times, until the last one or until it is stopped.
 
@@ -119,7 +124,7 @@ class Event:
 
     async def _hold(self) -> None:
         """Wait where the recording ends before the call does."""
-        if self.outcome.ending is Ending.CLEAN:
+        if self.outcome.ending is Ending.CLEAN or self.breaks:
             return
         # Otherwise the server sent no more messages while the client listened.
         if self.outcome.cancelled and not await self.wait_for_stop(PATIENCE_SECONDS) and not self.silenced:

@@ -9,8 +9,6 @@ from typing import Any
 
 from aiohttp import web
 
-from gradio_transport.protocol.commands import Ending
-
 from .app import Endpoint
 from .generation import Cancelling
 from .outcomes import Way, is_last
@@ -63,6 +61,8 @@ async def _play(stage: Stage, session: Session, event: Event) -> None:
     try:
         async for message in event.play():
             session.box.put_nowait((event.id, message))
+        if event.breaks and not event.stopped.is_set():
+            session.box.put_nowait((None, None))
     except OffTape as missed:
         stage.miss(str(missed))
         session.box.put_nowait((None, None))
@@ -114,7 +114,7 @@ async def _say_all(
         event_id, message = taken
         if message is None:
             break_off(request)
-            return
+            raise Dropped
         await say(response, f"data: {stage.write(_named(message, event_id))}\n\n")
         if message.get("msg") in ("process_completed", "queue_full"):
             session.pending.discard(str(event_id))
@@ -295,7 +295,7 @@ async def _converse_v0(
             await tell(message)
     finally:
         event.stopped.set()
-    if outcome.ending is Ending.RESET and not event.ended:
+    if event.breaks:
         break_off(request)
     else:
         await finish(response)

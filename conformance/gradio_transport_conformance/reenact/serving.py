@@ -132,7 +132,7 @@ def serve(
     chosen = [path for path in traces(version) if cases is None or path.stem in cases]
     if not chosen:
         what = f"of {', '.join(cases)} " if cases else ""
-        raise LookupError(f"no recording {what}of Gradio {version} is shipped")
+        raise LookupError(f"The kit has no recording {what}of Gradio {version}.")
     named = [(path.stem, read_trace(path)) for path in chosen]
     samples = [one for one in traces(version) if one.stem == SAMPLE]
     with serve_traces(version, named, [read_trace(one) for one in samples], host=host, port=port) as served:

@@ -52,7 +52,7 @@ def cors_of(request: web.Request) -> dict[str, str]:
 
 
 def kind_of(request: web.Request) -> str:
-    """Return the content type that the client gave, or an empty text."""
+    """Return the content type that the client gave, or an empty string."""
     return request.headers.get("content-type", "").lower()
 
 

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from gradio_transport.protocol.commands import Ending
 from gradio_transport.protocol.frames import Direction, Kind
 
 from .generation import Queue
@@ -109,7 +108,8 @@ class _Conversation:
             await asyncio.gather(listening, return_exceptions=True)
         if event.stopped.is_set():
             raise Dropped
-        if outcome.ending is Ending.RESET and not event.ended:
+        if event.breaks:
+            event.stopped.set()
             await self._break_off()
 
     async def _listen(self, event: Event) -> None:

@@ -32,8 +32,8 @@ class Talk(Protocol):
         ...
 
     @property
-    def closing(self) -> tuple[bool, int]:
-        """Whether the server closes the socket at the end, and its close code."""
+    def closing(self) -> tuple[bool, int | None]:
+        """Whether the server ends the socket, and its close code; None to break it without a close frame."""
         ...
 
     def next(self) -> Say | Hear | None:

@@ -78,7 +78,8 @@ class RecordedSocket:
 
     Attributes:
         refusal: Status of the reply to the handshake, if it was refused.
-        closes: Whether the server closed it, and with which code.
+        closes: Whether the server ended it.
+        code: The code of its close frame; None if the connection broke without one.
     """
 
     path: str
@@ -182,11 +183,17 @@ class Recording:
             case Kind.RESPONSE, _:
                 recorded.refusal = int(frame.payload["status"])
             case Kind.END, _:
-                recorded.closes = frame.payload["ending"] in (Ending.CLEAN, Ending.RESET)
-                recorded.code = frame.payload.get("code")
+                ending, code = frame.payload["ending"], frame.payload.get("code")
+                recorded.closes = ending in (Ending.CLEAN, Ending.RESET)
+                # 1006 says that there was no close frame. No peer may send it.
+                broken = ending == Ending.RESET and code in (None, _NO_CLOSE_FRAME)
+                recorded.code = code or _NORMAL_CLOSE if recorded.closes and not broken else None
             case _:
                 pass
 
+
+_NORMAL_CLOSE = 1000
+_NO_CLOSE_FRAME = 1006
 
 _LAST_EVENT = re.compile(
     rb'(?:"msg": ?"(?:process_completed|close_stream|queue_full)"|^event: (?:complete|error)$)', re.MULTILINE
@@ -209,7 +216,7 @@ def _app_address(trace: Trace) -> str:
 
 
 def _shown_address(discovery: RecordedSession) -> str:
-    """Return the address that an app's config names, or an empty text."""
+    """Return the address that an app's config names, or an empty string."""
     for request in discovery.requests:
         if request.path.endswith("/config") and request.status == 200:
             with suppress(ValueError):

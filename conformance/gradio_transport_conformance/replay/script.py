@@ -340,9 +340,9 @@ class WebSocketScript:
         return self._recorded.refusal
 
     @property
-    def closing(self) -> tuple[bool, int]:
-        """Whether the server closes the socket at the end, and its close code."""
-        return self._recorded.closes, self._recorded.code or 1000
+    def closing(self) -> tuple[bool, int | None]:
+        """Whether the server ends the socket, and its close code; None to break it without a close frame."""
+        return self._recorded.closes, self._recorded.code
 
     def next(self) -> Say | Hear | None:
         """Return the next step, or None at the end."""

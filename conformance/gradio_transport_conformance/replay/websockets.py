@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import suppress
 from typing import Any, cast
 
@@ -37,7 +38,7 @@ def play_websocket(player: Player, talk: Talk, environ: dict[str, Any], target: 
     server = WebSocketServer.accept(environ)
     with suppress(ConnectionClosed, Broken, OSError):
         if _converse(server, player, talk, target):
-            _end(server, talk)
+            _end(server, talk, environ["werkzeug.socket"])
         else:
             server.close(cast("Any", _REFUSED), "not as recorded")
 
@@ -56,9 +57,11 @@ def _converse(server: WebSocketServer, player: Player, talk: Talk, target: str) 
                 return True
 
 
-def _end(server: WebSocketServer, talk: Talk) -> None:
+def _end(server: WebSocketServer, talk: Talk, connection: socket.socket) -> None:
     closes, code = talk.closing
-    if closes:
+    if closes and code is None:
+        connection.shutdown(socket.SHUT_RDWR)
+    elif closes:
         server.close(cast("Any", code))
         # Its thread ends with the client's answer; until then the socket must not be shut down.
         cast("Any", server.thread).join(_CLOSE_SECONDS)

@@ -37,10 +37,14 @@ _PLACES: Final = ("items", "additionalProperties")
 
 
 def names(gradio: str | None = None) -> list[str]:
-    """Return the names of the messages, or of those that a Gradio version sends or takes."""
+    """Return the names of the messages, or of those that a Gradio version sends or takes.
+
+    Raises:
+        LookupError: `gradio` is not one version.
+    """
     if gradio is None:
         return list(_files())
-    version = _parse(gradio)
+    version = _version(gradio)
     return [name for name, found in _files().items() if "x-since" in found and _is_in(found, version)]
 
 
@@ -60,9 +64,9 @@ def schema(name: str, gradio: str | None = None) -> Schema:
         raise LookupError(f"There is no message {name!r}. The messages are: {', '.join(files)}.")
     if gradio is not None and name not in names(gradio):
         whose = version_range(files[name])
-        whose = f"Gradio {whose}" if whose else "OpenAI-compatible servers"
-        raise LookupError(f"Gradio {gradio} has no message {name!r}: it is of {whose}.")
-    return _bundle(files[name], None if gradio is None else _parse(gradio))
+        whose = f"Gradio {whose}" if whose else "OpenAI-compatible servers only"
+        raise LookupError(f"Gradio {gradio} has no message {name!r}: it exists in {whose}.")
+    return _bundle(files[name], None if gradio is None else _version(gradio))
 
 
 def shared() -> dict[str, Schema]:
@@ -91,6 +95,18 @@ def _files() -> dict[str, Schema]:
 
 def _text(name: str) -> str:
     return (resources.files(__name__.rpartition(".")[0]) / "schemas" / f"{name}.json").read_text("utf-8")
+
+
+def _version(gradio: str) -> tuple[int, ...]:
+    """Return the numbers of a version that a caller names.
+
+    Raises:
+        LookupError: It is not one version.
+    """
+    # "3" would mean 3.0, which had few of the messages of 3.x.
+    if re.match(r"\d+\.\d", gradio) is None:
+        raise LookupError(f"{gradio!r} is not one Gradio version. Pass a full one, such as 3.50.2.")
+    return _parse(gradio)
 
 
 def _parse(gradio: str) -> tuple[int, ...]:

@@ -89,7 +89,7 @@ def _read_file(path: str, follower: TraceFollower, printer: LivePrinter) -> Iter
 
 
 def _change(path: str, file: BinaryIO) -> str:
-    """Return how a file changed; an empty text if it is still the one being read."""
+    """Return how a file changed; an empty string if it is still the one being read."""
     here = os.fstat(file.fileno())
     try:
         there = os.stat(path)

@@ -46,7 +46,7 @@ _OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
     Outcome.COMPLETED: ("completed in {}", "green"),
     Outcome.FAILED: ("{} after {}", "red"),
     Outcome.CANCELLED: ("cancelled after {}", "yellow"),
-    Outcome.GIVEN_UP: ("{} after {}", "red"),
+    Outcome.ABANDONED: ("{} after {}", "red"),
     Outcome.REFUSED: ("refused here: {}", "red"),
     Outcome.UNFINISHED: ("unfinished after {}", "yellow"),
 }
@@ -119,7 +119,7 @@ def header(call: CallTimeline, sessions: int, width: int) -> Line:
 def outcome_text(call: CallTimeline) -> Part:
     """Return how a call ended."""
     pattern, style = _OUTCOMES[call.outcome]
-    error = call.error or ("given up" if call.outcome is Outcome.GIVEN_UP else "failed")
+    error = call.error or ("abandoned" if call.outcome is Outcome.ABANDONED else "failed")
     values = [error, took(call.seconds)]
     if call.outcome is Outcome.REFUSED:
         return pattern.format(error), style
@@ -341,7 +341,7 @@ def _local_line(step: Step, width: int) -> Line | None:
         case "error" if step.channel == "discover":
             return _line(step, WRONG, [(f"{step.error}: {step.message}", "red")])
         case "error":
-            return _line(step, WRONG, [(f"gave up: {step.error}: {step.message}", "red")], _gap(step))
+            return _line(step, WRONG, [(f"abandoned: {step.error}: {step.message}", "red")], _gap(step))
         case "session" | "call" | "wake":
             return None
         case _:

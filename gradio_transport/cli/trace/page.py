@@ -57,11 +57,11 @@ def page(*, paths: tuple[str, ...], output: str | None, check: bool | None, open
             for part in parts:
                 write(part)
             continue
-        _save(target, parts)
+        save_page(target, parts)
         cut = ", of a trace that is cut off within a line" if trace.truncated else ""
         current_terminal().print_line((f"{target}: {target.stat().st_size / 1e6:.1f} MB{cut}", ""))
         if opens:
-            webbrowser.open(target.absolute().as_uri())
+            open_page(target)
 
 
 def _targets(paths: tuple[str, ...], output: str | None) -> list[Path | None]:
@@ -87,12 +87,16 @@ def _targets(paths: tuple[str, ...], output: str | None) -> list[Path | None]:
             "Two traces have the same name, and so would their pages. Write them one by one with -o."
         )
     for target in targets:
-        _check_target(target)
+        check_target(target)
     return list(targets)
 
 
-def _check_target(target: Path) -> None:
+def check_target(target: Path, advice: str = "Give another name with -o.") -> None:
     """Refuse to replace a file that is not the page of a trace.
+
+    Args:
+        target: The path of the page to write.
+        advice: The last sentence of the error.
 
     Raises:
         click.UsageError: It is not such a page.
@@ -104,11 +108,15 @@ def _check_target(target: Path) -> None:
         with suppress(OSError), target.open(encoding="utf-8", errors="replace") as file:
             ours = is_page(file.read(_HEAD_CHARACTERS))
     if not ours:
-        raise click.UsageError(f"{target} exists and is not the page of a trace. Give another name with -o.")
+        raise click.UsageError(f"{target} exists and is not the page of a trace. {advice}")
 
 
-def _save(target: Path, parts: Iterable[str]) -> None:
-    """Write a file atomically, readable only by this user, as a new trace is."""
+def save_page(target: Path, parts: Iterable[str]) -> None:
+    """Write a page atomically, readable only by this user, as a new trace is.
+
+    Raises:
+        click.UsageError: The file cannot be written.
+    """
     try:
         number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
@@ -120,6 +128,13 @@ def _save(target: Path, parts: Iterable[str]) -> None:
             raise
     except OSError as error:
         raise click.UsageError(f"{target} cannot be written: {error.strerror or error}.") from error
+
+
+def open_page(target: Path) -> None:
+    """Open a page in the user's browser. Print the path of the page if there is no browser."""
+    if not webbrowser.open(target.absolute().as_uri()):
+        text = f"No browser can be opened here. Open the file in one: {target.absolute()}"
+        current_terminal().print_line((text, "yellow"))
 
 
 def _is_small(trace: Trace) -> bool:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import socket
 import threading
@@ -15,6 +14,7 @@ import click
 from ...protocol.frames import Kind
 from ...trace import Trace
 from ..failures import Misuse
+from ..replaying import Heard, Served, replay_server
 from ..terminal import Terminal, current_terminal, write
 from .files import read, title, trace_argument
 
@@ -30,7 +30,8 @@ Example:
 
 A request that was not recorded gets the reply to the most similar one of the same path, or 404. With --strict
 it gets status 500, a websocket is closed with code 1008, and stderr shows the request and the expected one. A
-stream that the recorded client closed stays open until the client closes it.
+stream or websocket that broke breaks again. A stream that the recorded client closed stays open until the
+client closes it.
 
 With --serve messages the server follows the client: it replies to recorded calls in any order, as often as
 they come, and by other routes of that Gradio version. A request without a recorded reply gets status 501, and
@@ -47,35 +48,14 @@ _OFF_TAPE = 501
 _LOOK_SECONDS = 0.2
 """Seconds between two queries of the requests that the server of messages could not reply to."""
 
-_KIT = "gradio_transport_conformance.replay.server"
 _MESSAGES = "gradio_transport_conformance.own_traces"
-_WEBSOCKETS = "gradio_transport_conformance.replay.websockets"
-"""The module that the server imports for its first websocket: too late to report a missing package."""
 
 
-class _Served(Protocol):
-    @property
-    def url(self) -> str: ...
-
-
-class _ServedMessages(_Served, Protocol):
+class _ServedMessages(Served, Protocol):
     @property
     def off_tape(self) -> list[str]: ...
     @property
     def findings(self) -> list[str]: ...
-
-
-class _Heard(Protocol):
-    """A client's request, as the conformance kit reports it."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def target(self) -> str: ...
-    @property
-    def status(self) -> int | None: ...
-    @property
-    def refusal(self) -> str: ...
 
 
 @click.command(help=_HELP)
@@ -102,12 +82,14 @@ def play(*, path: str, port: int, speed: float, strict: bool, mode: str) -> None
     if mode == "messages":
         _play_messages(trace, path, port, terminal)
         return
-    with _serve(trace, port, speed, strict, terminal) as served:
+    server = replay_server(trace, speed=speed, port=port, strict=strict, log=partial(_print, terminal))
+    _check_port(port)
+    with server as served:
         _announce(served, trace, path, terminal)
         threading.Event().wait()
 
 
-def _announce(served: _Served, trace: Trace, path: str, terminal: Terminal) -> None:
+def _announce(served: Served, trace: Trace, path: str, terminal: Terminal) -> None:
     write(f"{served.url}\n")
     recorded = f"Gradio {trace.meta['gradio']}" if trace.meta.get("gradio") else "A server"
     terminal.print_line((f"{recorded}, recorded in {title(path)}. Ctrl-C ends it.", "dim"))
@@ -158,31 +140,6 @@ def _print_off_tape(served: _ServedMessages, terminal: Terminal) -> None:
     raise KeyboardInterrupt
 
 
-def _serve(
-    trace: Trace, port: int, speed: float, strict: bool, terminal: Terminal
-) -> contextlib.AbstractContextManager[_Served]:
-    """Return a context manager of the server of the conformance kit.
-
-    Imported by name, because the kit is a separate package that may be missing and that the core does not
-    import.
-    """
-    sockets = any(frame.kind is Kind.WS_OPEN for frame in trace.frames)
-    try:
-        kit = importlib.import_module(_KIT)
-        if sockets:
-            importlib.import_module(_WEBSOCKETS)
-    except ImportError as error:
-        why = "The trace has websockets, for which" if sockets else "To serve a trace,"
-        advice = "pip install 'gradio-transport[conformance]'"
-        raise Misuse(f"{why} {error.name} is missing. Install it with: {advice}") from error
-    _check_port(port)
-    log = partial(_print, terminal)
-    server: contextlib.AbstractContextManager[_Served] = kit.serve(
-        trace, speed=speed, port=port, strict=strict, log=log
-    )
-    return server
-
-
 def _check_port(port: int) -> None:
     """Raise with advice if a port is in use."""
     with socket.socket() as listener:
@@ -195,7 +152,7 @@ def _check_port(port: int) -> None:
             raise Misuse(f"Port {port} cannot be used: {error.strerror}. {advice}") from error
 
 
-def _print(terminal: Terminal, heard: _Heard) -> None:
+def _print(terminal: Terminal, heard: Heard) -> None:
     status = "cut" if heard.status is None else str(heard.status)
     failed = bool(heard.refusal) or heard.status is None
     parts = [

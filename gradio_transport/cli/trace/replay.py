@@ -92,7 +92,8 @@ def _outcome(events: Sequence[Event]) -> str:
 
 def _event_lines(events: Sequence[Event]) -> Iterator[Sequence[Part]]:
     for event in events:
-        yield (wire_name(event), "cyan"), (f" {describe(event, _SHOWN_WIDTH)}", "")
+        said = describe(event, _SHOWN_WIDTH)
+        yield (wire_name(event), "cyan"), (f" {said}" if said else "", "")
 
 
 def _mismatch_lines(trace: Trace, result: Replay) -> Iterator[Sequence[Part]]:

@@ -176,7 +176,7 @@ class _Diagnoser:
                     "Change the arguments as the message says.",
                     (call.frame,),
                 )
-            case Outcome.GIVEN_UP:
+            case Outcome.ABANDONED:
                 yield self._explain_given_up(call, wire)
             case Outcome.UNFINISHED:
                 yield self._explain_unfinished(call, wire)

@@ -44,7 +44,7 @@ class Diagnosis:
     Attributes:
         code: A stable name for programs, such as ``"stream-cut"``.
         session: Number of the session; 0 for the discovery, uploads and files.
-        key: Key of the call in its session; an empty text if it is about none.
+        key: Key of the call in its session; an empty string if it is about none.
         where: The call, or what it is about, for people.
         text: What happened, with the evidence and how certain it is.
         advice: What to do.

@@ -123,7 +123,8 @@ def _explain_failure(step: Step) -> Said:
     if step.error in ("TimeoutExpired", "Timeout"):
         return Said(
             "no-reply",
-            f"No reply to {title} arrived, and the client gave up after {seconds(took)}. {message}{proxy}",
+            f"No reply to {title} arrived, and the client stopped waiting after {seconds(took)}. "
+            f"{message}{proxy}",
             "Check whether the server is busy or a proxy waits for it; then raise the timeout that the "
             "message names.",
             numbers,

@@ -141,7 +141,7 @@ def explain_silence(wire: Wire, what: str, frame: int) -> Said:
         return Said(
             "silent",
             f"The stream was silent for {seconds(silence)} after {wire.count}, while {wire.state}, and the "
-            f"client gave up the call ({what}). A live server of this version sends a heartbeat every "
+            f"client abandoned the call ({what}). A live server of this version sends a heartbeat every "
             f"{HEARTBEAT:.0f} s, so the connection was dead, the server hung, or a proxy holds the stream "
             "back.",
             "Check whether the server still replies to other requests, and check the connection: "
@@ -159,15 +159,15 @@ def explain_silence(wire: Wire, what: str, frame: int) -> Said:
         return Said(
             "timeout-silent",
             f"No data arrived for {seconds(silence)} after {wire.count}, while {wire.state}, and the client "
-            f"gave up the call ({what}). {reason}",
+            f"abandoned the call ({what}). {reason}",
             f"Raise that timeout{f' above {_SILENT:.0f} s' if wire.beats else ''} if the function may take "
             "longer.",
             tuple(numbers),
         )
     return Said(
         "timeout",
-        f"The client gave up the call after {seconds(call.seconds)} ({what}) while {wire.state}. The server "
-        f"was alive: its last data arrived {seconds(silence)} before.",
+        f"The client abandoned the call after {seconds(call.seconds)} ({what}) while {wire.state}. The "
+        f"server was alive: its last data arrived {seconds(silence)} before.",
         "Raise that timeout if the function may take longer.",
         tuple(numbers),
     )
@@ -177,7 +177,7 @@ def _explain_no_byte(wire: Wire, request: Step, silence: float, what: str, numbe
     if request.status is None:
         return Said(
             "stream-unanswered",
-            f"The request for the stream had no reply for {seconds(silence)}, and the client gave up the "
+            f"The request for the stream had no reply for {seconds(silence)}, and the client abandoned the "
             f"call ({what}). A live server replies at once, so a proxy probably waits for the whole reply "
             "(it buffers), or the server hangs.",
             LATE_ADVICE + wire.without_stream,
@@ -186,7 +186,7 @@ def _explain_no_byte(wire: Wire, request: Step, silence: float, what: str, numbe
     return Said(
         "stream-empty",
         f"The stream was opened ({request.status}), but no byte of it arrived in {seconds(silence)}, and "
-        f"the client gave up the call ({what}). A live server sends the place in the queue at once"
+        f"the client abandoned the call ({what}). A live server sends the place in the queue at once"
         + (f" and a heartbeat every {HEARTBEAT:.0f} s" if wire.beats else "")
         + ", so a proxy probably holds the stream back, or the server hangs.",
         LATE_ADVICE + wire.without_stream,
@@ -290,6 +290,9 @@ _CODES: Mapping[int, tuple[str, str]] = {
 }
 
 
+_UNKNOWN_FUNCTION = " Servers of 3.16 to 3.50 also do that for a function number that they do not have."
+
+
 def _explain_socket(
     wire: Wire, stream: Stream, life: float, silence: float, numbers: tuple[int, ...]
 ) -> Said:
@@ -317,8 +320,9 @@ def _explain_socket(
         f"The websocket broke {seconds(life)} after it was opened, after {wire.count}, while {wire.state}"
         + (f" ({quote(stream.reason)})" if stream.reason else "")
         + ".",
-        "The server was killed or restarted, or a proxy dropped the connection. Servers of 3.16 "
-        "to 3.50 also do that for a function number that they do not have.",
+        "The server was killed or restarted, or a proxy dropped the connection."
+        # A function that runs has a number that the server knows.
+        + ("" if wire.has_started else _UNKNOWN_FUNCTION),
         numbers,
     )
 

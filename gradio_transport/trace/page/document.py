@@ -135,7 +135,7 @@ class Remark:
         what: The text.
         hint: What to do about it.
         session: The session of the call that it is about.
-        key: The key of that call; an empty text if it is about none.
+        key: The key of that call; an empty string if it is about none.
         frames: The numbers of the frames that it is about.
     """
 

@@ -17,10 +17,10 @@ const DIRECTIONS = ["out", "in", "local"];
 const ARROWS = { out: ["→", "sent"], in: ["←", "received"], local: ["•", "here"] };
 const PHASES = ["connect", "join", "queue", "run", "stream"];
 const FLAG = { failed: 1, edited: 2, shared: 4, retried: 8 };
-const MARKS = { completed: "✓", failed: "✗", cancelled: "⊘", "given up": "✗", refused: "✗", unfinished: "…" };
+const MARKS = { completed: "✓", failed: "✗", cancelled: "⊘", abandoned: "✗", refused: "✗", unfinished: "…" };
 const SEVERITIES = ["error", "diagnosis", "warning", "note"]; // the worst first
 const SIGNS = { error: "E", diagnosis: "?", warning: "!", note: "i" };
-const BAD = new Set(["failed", "given up", "refused"]);
+const BAD = new Set(["failed", "abandoned", "refused"]);
 
 // Elements and texts.
 

@@ -330,7 +330,7 @@ class _Replayer:
             case SendRequest():
                 session.pending[command.channel] = command
                 if self._foreign and command.channel.endswith(".reset") and command.phase is Phase.JOIN:
-                    # Only this library resets an iterator before a call, so nobody has recorded the reply.
+                    # Only this library resets an iterator before a call: another client's trace has no reply.
                     session.pending.pop(command.channel)
                     self._apply(session, session.wire.reply(command, Response(200)))
                 if self._cancelled and command.phase is not Phase.CANCEL:

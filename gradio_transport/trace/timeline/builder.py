@@ -435,7 +435,7 @@ class TimelineBuilder:
             self._end(call, End(Outcome.CANCELLED), frame.t, self._number)
         elif frame.kind is Kind.ERROR:
             self._end(
-                call, End(Outcome.GIVEN_UP, step.error, step.message, call.phase), frame.t, self._number
+                call, End(Outcome.ABANDONED, step.error, step.message, call.phase), frame.t, self._number
             )
         elif step.name == REFUSED:
             self._end(call, End(Outcome.REFUSED, step.error, step.message), frame.t, self._number)
@@ -765,7 +765,9 @@ class TimelineBuilder:
         closes = frame.kind is not Kind.END
         ending = "local" if closes else str(frame.payload.get("ending") or "")
         whole = Stream() if stream is None or stream.step.stream is None else stream.step.stream
-        if not closes:
+        if closes:
+            whole.end, whole.ending = frame.t, ending  # its end may follow, but not always
+        else:
             self._streams.pop(place, None)
             code = frame.payload.get("code")
             whole.end, whole.ending, whole.end_frame = frame.t, ending, self._number
@@ -869,12 +871,12 @@ def _stream_end(stream: Stream, ending: str) -> End:
     match ending:
         case "idle":
             return End(
-                Outcome.GIVEN_UP, "TimeoutExpired", f"No more data arrived on the stream{why}.", "stream"
+                Outcome.ABANDONED, "TimeoutExpired", f"No more data arrived on the stream{why}.", "stream"
             )
         case "too large":
             return End(Outcome.FAILED, "EventTooLarge", f"A message is larger than the limit{why}.", "stream")
         case "local":
-            return End(Outcome.GIVEN_UP, "", f"The client closed the stream{why}.", "stream")
+            return End(Outcome.ABANDONED, "", f"The client closed the stream{why}.", "stream")
         case "clean":
             return End(Outcome.FAILED, "StreamLost", f"The stream ended before the call did{why}.", "stream")
         case _:

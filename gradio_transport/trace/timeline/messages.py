@@ -59,7 +59,7 @@ class Message:
 
     Attributes:
         name: Its name on the wire.
-        event: Its name in sse_v3, or an empty text.
+        event: Its name in sse_v3, or an empty string.
         event_id: The call that it names.
         data: Output values, or edits of them.
         delta: Text that a chat completion grows by.

@@ -46,7 +46,7 @@ class Outcome(enum.StrEnum):
     FAILED = "failed"
     """The app raised, the server refused, or the connection broke."""
     CANCELLED = "cancelled"
-    GIVEN_UP = "given up"
+    ABANDONED = "abandoned"
     """The client ended it, for example because a deadline expired."""
     REFUSED = "refused"
     """The client rejected it before anything was sent."""
@@ -96,7 +96,7 @@ class Step:
         channel: The channel of its frames.
         direction: Which way it went.
         event: For events of every generation, the name that sse_v3 has for it (``"process_completed"``), or
-            an empty text if it is none of these.
+            an empty string if it is none of these.
         text: The body of a request, or a message, as it was sent.
         given: The caller's data, for a local step.
         size: Bytes of the body or message.

@@ -160,6 +160,10 @@ class TestReplay:
         assert "\n- process_generating 0 1\n" in result.output
         assert "\n- estimation place 1 of 1 in the queue\n" in result.output
 
+    def test_a_failure_is_among_the_events(self):
+        cut = Path(__file__).parents[3] / "docs" / "debugging" / "cut.jsonl"
+        assert "\n- failed StreamLost: The stream was cut off" in run("replay", "--events", str(cut)).output
+
     def test_mismatches(self, other):
         result = run("replay", other)
         assert result.exit_code == 1

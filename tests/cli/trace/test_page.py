@@ -88,11 +88,17 @@ def test_a_directory_that_cannot_be_written_to_is_an_error(trace: Path) -> None:
     assert "x.html cannot be written: No such file or directory." in done.output
 
 
-def test_the_browser_opens_the_page_if_asked(trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("found", [True, False])
+def test_the_browser_opens_the_page_if_asked(
+    trace: Path, monkeypatch: pytest.MonkeyPatch, found: bool
+) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", opened.append)
-    assert run(trace, "--open").exit_code == 0
-    assert opened == [trace.with_suffix(".html").as_uri()]
+    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or found)
+    done = run(trace, "--open")
+    page = trace.with_suffix(".html")
+    assert (done.exit_code, done.stdout, opened) == (0, "", [page.as_uri()])
+    hint = f"No browser can be opened here. Open the file in one: {page}"
+    assert (hint in done.stderr) is not found
 
 
 def test_a_large_trace_is_checked_only_if_asked(trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,9 +23,11 @@ from click.testing import CliRunner
 
 import gradio_transport as gt
 from gradio_transport.cli.app import commands
-from gradio_transport.protocol.frames import Kind
+from gradio_transport.protocol.commands import Ending
+from gradio_transport.protocol.frames import Direction, Frame, Kind
 from gradio_transport.trace import Trace, read_trace
 from gradio_transport_conformance.own_traces import serve_own_trace
+from gradio_transport_conformance.replay.server import serve
 from gradio_transport_conformance.traces import shipped_trace
 
 COMMAND = (sys.executable, "-m", "gradio_transport", "trace", "play")
@@ -237,3 +239,31 @@ def test_the_address_of_a_proxy_that_recorded_is_replaced_in_messages() -> None:
         (file,) = app.call("/file_out", "some text")
         assert file.url.startswith(served.url)
         assert file.read() == b"some text"
+
+
+def broken_after_a_yield(trace: Trace) -> Trace:
+    """Return a trace whose connection breaks after the first output of its call."""
+    frames: list[Frame] = []
+    for frame in trace.frames:
+        frames.append(frame)
+        said = frame.payload.get("text") or frame.payload.get("data") or ""
+        if (frame.session and "process_generating" in str(said)) or "event: generating" in str(said):
+            break
+    payload = {"ending": Ending.RESET.value, "code": None, "reason": "it broke"}
+    last = attrs.evolve(frames[-1], direction=Direction.IN, kind=Kind.END, payload=payload)
+    return Trace(trace.meta, (*frames, last))
+
+
+@pytest.mark.parametrize("host", [serve, serve_own_trace])
+@pytest.mark.parametrize("name", ["3.50.2/count", "4.0.2/count", "6.31.0/count", "6.31.0/call_count"])
+def test_a_connection_that_broke_breaks_again(name: str, host) -> None:
+    protocol = "call" if "/call_" in name else "auto"
+    trace = broken_after_a_yield(read_trace(shipped_trace(name)))
+    options = gt.CallOptions(timeouts=gt.Timeouts(total=20))
+    with host(trace) as served, gt.connect(served.url, protocol=protocol) as app:
+        for _ in range(2):
+            call = app.submit("/count", 3, options=options)
+            with pytest.raises(gt.StreamLost) as caught:
+                call.result()
+            assert "close code" not in str(caught.value)
+            assert any(isinstance(event, gt.ProcessGenerating) for event in call)

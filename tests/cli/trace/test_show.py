@@ -270,7 +270,7 @@ class TestEndings:
     def test_what_this_side_gave_up(self, save: Save) -> None:
         made = Program().discover().session().call("x")
         made.took(made.wire.abandon(made.exchange, TimeoutExpired("too slow", setting="total", seconds=1.0)))
-        assert "✗ gave up: TimeoutExpired: too slow" in show(save(made))
+        assert "✗ abandoned: TimeoutExpired: too slow" in show(save(made))
 
     def test_a_call_that_does_not_end(self, save: Save) -> None:
         assert "unfinished after" in show(save(Program().discover().session().call("x")))
