@@ -23,8 +23,10 @@ ROUND_SECONDS = 600.0
 
 FACES = ("transport-sync", "transport-async", "transport-aiohttp")
 
-Curves = dict[str, dict[str, dict[str, dict[str, list[float]]]]]
-"""Curve -> size -> driver -> figure -> its value in each round."""
+Points = dict[str, dict[str, dict[str, list[float]]]]
+"""Size -> driver -> figure -> its value in each round."""
+
+Curves = dict[str, Points]
 
 
 @dataclass(frozen=True)
@@ -95,20 +97,23 @@ def exponent(points: Sequence[tuple[float, float]]) -> float | None:
 def run(rounds: int, only: Sequence[str]) -> dict[str, Any]:
     """Measure the curves, the drivers one after the other in each round."""
     curves: Curves = {}
-    with serving() as url:
-        for curve in CURVES:
-            if only and curve.name not in only:
-                continue
-            found: dict[str, dict[str, dict[str, list[float]]]] = {}
-            for number_of_round in range(rounds):
-                print(f"{curve.name}, round {number_of_round + 1}", file=sys.stderr, flush=True)
-                for size in curve.sizes:
-                    for driver in curve.drivers:
-                        figures = found.setdefault(str(size), {}).setdefault(driver, {})
-                        for name, value in _measure(curve, size, driver, url).items():
-                            figures.setdefault(name, []).append(float(f"{value:.4g}"))
-            curves[curve.name] = found
+    for curve in CURVES:
+        if not only or curve.name in only:
+            with serving() as url:
+                curves[curve.name] = _points(curve, url, rounds)
     return {"about": about(rounds, ("transport",)), "growth": curves}
+
+
+def _points(curve: Curve, url: str, rounds: int) -> Points:
+    found: Points = {}
+    for number_of_round in range(rounds):
+        print(f"{curve.name}, round {number_of_round + 1}", file=sys.stderr, flush=True)
+        for size in curve.sizes:
+            for driver in curve.drivers:
+                figures = found.setdefault(str(size), {}).setdefault(driver, {})
+                for name, value in _measure(curve, size, driver, url).items():
+                    figures.setdefault(name, []).append(float(f"{value:.4g}"))
+    return found
 
 
 def _measure(curve: Curve, size: int, driver: str, url: str) -> dict[str, float]:
@@ -124,7 +129,7 @@ def _measure(curve: Curve, size: int, driver: str, url: str) -> dict[str, float]
         return {}
 
 
-def _rows(curve: Curve, found: dict[str, dict[str, dict[str, list[float]]]]) -> Iterator[list[str]]:
+def _rows(curve: Curve, found: Points) -> Iterator[list[str]]:
     for name, title in curve.figures.items():
         for driver in curve.drivers:
             values = [found.get(str(size), {}).get(driver, {}).get(name) for size in curve.sizes]
@@ -155,7 +160,7 @@ def text(document: dict[str, Any]) -> str:
 def markdown(document: dict[str, Any]) -> str:
     """Return the curves for the documentation."""
     said = document["about"]
-    lines = [f"{where(said)} Medians of {said['rounds']} rounds, each in a process of its own."]
+    lines = [f"{where(said)} Medians of up to {said['rounds']} rounds, each in a process of its own."]
     for curve, (titles, *rows) in tables(document):
         lines += ["", f"### {curve.title}", "", *table(titles, rows)]
     return "\n".join(lines)
