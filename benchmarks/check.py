@@ -2,8 +2,8 @@
 """The function calls of this library and of the bare libraries, compared with the last record of them.
 
 What else the machine does changes times, and more of a large program than of a small one. It hardly changes
-how many functions of Python and of C are called: from round to round by less than one per cent. A ratio
-that grew by too much is measured once more, and counts only if it did so both times.
+how many functions of Python and of C are called. A ratio that grew by too much is measured once more, and
+counts only if it did so both times.
 """
 
 from __future__ import annotations

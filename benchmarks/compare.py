@@ -19,6 +19,9 @@ from .reporting import MORE_IS_BETTER, TITLES, Results, aligned, number
 MARGIN = 0.25
 """By how much a ratio may grow: 0.25 allows 1.25 times the recorded ratio."""
 
+LEAST_NOISE = 0.02
+"""The rounds of a run share processes, so they never show all of the noise between two runs."""
+
 BARE = {
     "transport": "httpx",
     "transport-client": "httpx-sync",
@@ -98,7 +101,7 @@ class Change:
     @property
     def noise(self) -> float:
         """By how much the ratio may differ without any change of the code, as a share."""
-        return self.before.noise + self.after.noise
+        return max(self.before.noise + self.after.noise, LEAST_NOISE)
 
     @property
     def verdict(self) -> Verdict:

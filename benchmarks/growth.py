@@ -160,7 +160,8 @@ def text(document: dict[str, Any]) -> str:
 def markdown(document: dict[str, Any]) -> str:
     """Return the curves for the documentation."""
     said = document["about"]
-    lines = [f"{where(said)} Medians of up to {said['rounds']} rounds, each in a process of its own."]
+    rounds = "One round" if said["rounds"] == 1 else f"Medians of up to {said['rounds']} rounds"
+    lines = [f"{where(said)} {rounds}, each figure in a process of its own."]
     for curve, (titles, *rows) in tables(document):
         lines += ["", f"### {curve.title}", "", *table(titles, rows)]
     return "\n".join(lines)
