@@ -228,7 +228,7 @@ class TestBadInput:
             (7, [], "message", "got int"),
             ({}, [], "message", "empty mapping"),
             ({"a": 1}, [], "message", "neither text nor file: a"),
-            ({"text": 5}, [], "message", "text must be a text"),
+            ({"text": 5}, [], "message", "text must be a string"),
             ({"text": "", "files": "a"}, [], "message", "files must be a list"),
             ({"text": "", "files": ["a.txt"]}, [], "message", "'a.txt'"),
             ({"files": [{"path": "d/a.txt"}]}, [], "message", "'a.txt' has no content"),

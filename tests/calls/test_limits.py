@@ -298,5 +298,9 @@ def test_messages_for_calls_that_nobody_made_take_no_memory() -> None:
 
 
 def test_ended_calls_are_remembered_up_to_a_bound() -> None:
-    machine, _ = stream(Limits())
-    assert machine._ended.maxlen == REMEMBERED_ENDS
+    ended = [f"e{number}" for number in range(REMEMBERED_ENDS + 10)]
+    machine, _ = stream(Limits(), "still pending", *ended)
+    for event_id in ended:
+        message = {"msg": "process_completed", "event_id": event_id, "output": {"data": []}, "success": True}
+        machine.data_received(STREAM, f"data: {json.dumps(message)}\n\n".encode(), 0.0)
+    assert list(machine._ended) == ended[-REMEMBERED_ENDS:]

@@ -379,6 +379,10 @@ class TestWhatAServerGives:
     def test_what_is_no_base64_is_left_alone(self):
         assert found("3.50.2", "data:image/png;base64,?!", "image") == "data:image/png;base64,?!"
 
+    @pytest.mark.parametrize(("version", "kind"), [("3.50.2", "textbox"), ("6.31.0", "image")])
+    def test_a_data_url_is_a_text_where_the_version_sends_no_files_as_one(self, version, kind):
+        assert found(version, TEXT_URL, kind) == TEXT_URL
+
     def test_compound_values_are_walked(self):
         raw = {"path": "/x", "meta": META}
         gallery = found("6.31.0", [{"image": raw, "caption": None}], "gallery")
