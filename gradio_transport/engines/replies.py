@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from contextlib import suppress
@@ -158,7 +159,11 @@ class WholeBody:
 def shut_down_socket(sock: Any) -> None:
     """Shut a socket down. Closing it would not wake a reader in another thread, and is the pool's job."""
     with suppress(OSError, ValueError):
-        sock.shutdown(socket.SHUT_RDWR)
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except TypeError:  # the socket of a transport of uvloop, which only has a descriptor
+            with socket.socket(fileno=os.dup(sock.fileno())) as same:
+                same.shutdown(socket.SHUT_RDWR)
 
 
 def connect_error(where: str, error: BaseException, patience: Patience) -> ConnectError:

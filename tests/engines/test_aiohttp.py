@@ -25,6 +25,7 @@ import pytest
 import gradio_transport as gt
 from gradio_transport.engines.aiohttp_async import AiohttpEngine
 from gradio_transport.engines.base import HandshakeRefused, Patience, StreamEnded
+from gradio_transport.engines.replies import shut_down_socket
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.errors import Phase
 from gradio_transport.protocol.commands import Closed, Ending, Request
@@ -551,6 +552,22 @@ def test_on_trio_the_other_engine_is_named() -> None:
 def test_the_sync_face_says_that_it_is_not_for_it() -> None:
     with pytest.raises(gt.errors.LocalProtocolError, match="connect_async"):
         gt.connect("http://127.0.0.1:9", engine="aiohttp")  # type: ignore[arg-type]
+
+
+def test_a_socket_of_uvloop_is_shut_down_although_it_cannot_do_so_itself() -> None:
+    class PseudoSocket:
+        def fileno(self) -> int:
+            return ours.fileno()
+
+        def shutdown(self, how: int) -> None:
+            raise TypeError("transport sockets do not support shutdown() method")
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        shut_down_socket(PseudoSocket())
+        theirs.settimeout(5)
+        assert theirs.recv(1) == b""
+        assert ours.fileno() >= 0
 
 
 def test_a_missing_aiohttp_is_named_with_its_extra() -> None:
