@@ -28,11 +28,19 @@ def test(session: nox.Session) -> None:
     session.run(*PYTEST, *session.posargs)
 
 
-@nox.session(name="tests", python=["3.11", "3.12", "3.13"])
+@nox.session(name="tests", python=["3.11", "3.12", "3.13", "3.14"])
 def tests(session: nox.Session) -> None:
     """Run the tests on one Python: ``nox -s tests-3.13``."""
     install(session)
     session.run(*PYTEST, *session.posargs)
+
+
+@nox.session
+def uvloop(session: nox.Session) -> None:
+    """Run the tests with uvloop as the event loop of asyncio."""
+    install(session)
+    session.install("uvloop")
+    session.run(*PYTEST, "--uvloop", *session.posargs)
 
 
 @nox.session

@@ -29,7 +29,7 @@ import gradio_transport as gt
 from gradio_transport import bulk
 
 from .environments import ROOT
-from .worker import status
+from .gauges import status
 
 MOST_OVERHEAD = 1.10
 MOST_GROWTH_MB = 16.0

@@ -17,6 +17,7 @@ FIGURES = {
     "import": ("ms", "cpu_ms", "modules"),
     "connect": ("ms", "cpu_ms"),
     "latency": ("ms", "cpu_ms"),
+    "counts": ("calls",),
     "throughput": ("calls_per_s", "cpu_ms", "threads", "peak_mb", "failures"),
     "stream": ("messages_per_s", "cpu_us", "growth"),
     "delay": ("p50_us", "p99_us"),
@@ -34,8 +35,10 @@ TITLES = {
     "growth": "last tenth / second", "p50_us": "p50 µs", "p99_us": "p99 µs", "mb_per_s": "MB/s",
     "cpu_s": "CPU s", "descriptors_grown": "descriptors grown", "threads_grown": "threads grown",
     "kb_grown": "kB grown", "descriptors_closed": "descriptors once closed",
-    "threads_closed": "threads once closed",
+    "threads_closed": "threads once closed", "calls": "function calls",
 }  # fmt: skip
+
+MORE_IS_BETTER = ("calls_per_s", "messages_per_s", "mb_per_s")
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,8 @@ def judged(results: Results) -> Iterator[tuple[Target, float | None, bool | None
         yield target, ratio, ratio >= target.bound if target.more else ratio <= target.bound
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a number in the three digits that matter, or all of a larger one."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
@@ -144,15 +148,15 @@ def _number(value: float) -> str:
 def _spread(values: Sequence[float]) -> str:
     middle, least, most = statistics.median(values), min(values), max(values)
     if least == most:
-        return _number(middle)
-    return f"{_number(middle)} ({_number(least)} to {_number(most)})"
+        return number(middle)
+    return f"{number(middle)} ({number(least)} to {number(most)})"
 
 
 def _times(ratio: float) -> str:
-    return f"1/{_number(1 / ratio)}" if 0 < ratio < 0.5 else f"{_number(ratio)} x"
+    return f"1/{number(1 / ratio)}" if 0 < ratio < 0.5 else f"{number(ratio)} x"
 
 
-def _rows(results: Results) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+def plan_rows(results: Results) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """Yield a table for each plan: its name, its titles, its rows."""
     for plan, drivers in results.items():
         figures = FIGURES.get(plan) or FIGURES[plan.partition("-")[0]]
@@ -168,13 +172,13 @@ def _verdict(met: bool | None) -> str:
 
 
 def _goal(target: Target) -> str:
-    bound = _times(target.bound) if target.other else _number(target.bound)
+    bound = _times(target.bound) if target.other else number(target.bound)
     return f"{'at least' if target.more else 'at most'} {bound}"
 
 
 def _target_rows(results: Results) -> Iterator[list[str]]:
     for target, ratio, met in judged(results):
-        reached = "" if ratio is None else _times(ratio) if target.other else _number(ratio)
+        reached = "" if ratio is None else _times(ratio) if target.other else number(ratio)
         what = f"{target.plan}, {TITLES[target.figure]}"
         yield [what, target.ours, target.other or "itself", _goal(target), reached, _verdict(met)]
 
@@ -186,50 +190,57 @@ def text(document: dict[str, Any]) -> str:
     """Return everything for a terminal."""
     results: Results = document["results"]
     lines: list[str] = []
-    for plan, titles, rows in _rows(results):
-        lines += ["", plan, *_aligned([titles, *rows])]
-    lines += ["", "targets", *_aligned([_TARGET_TITLES, *_target_rows(results)])]
+    for plan, titles, rows in plan_rows(results):
+        lines += ["", plan, *aligned([titles, *rows])]
+    lines += ["", "targets", *aligned([_TARGET_TITLES, *_target_rows(results)])]
     return "\n".join(lines)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a table for a terminal, a line for each row."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
+def where(about: dict[str, Any]) -> str:
+    """Return what was measured, when, and by which versions."""
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return (
+        f"gradio-transport {about['library']} at {about['commit']}, {about['date'][:10]}: Python "
+        f"{about['python']} on {about['system']}, {about['cores']} cores; {versions}."
+    )
+
+
 def markdown(document: dict[str, Any]) -> str:
     """Return the tables of the documentation."""
     results, about = document["results"], document["about"]
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    where = f"Python {about['python']} on {about['system']}, {about['cores']} cores; {versions}."
     lines = [
-        f"{where} Medians of {about['rounds']} rounds (least to most).",
+        f"{where(about)} Medians of {about['rounds']} rounds (least to most).",
         "",
         "### Targets",
         "",
-        *_table(_TARGET_TITLES, _target_rows(results)),
+        *table(_TARGET_TITLES, _target_rows(results)),
     ]
-    for plan, titles, rows in _rows(results):
-        lines += ["", f"### {plan}", "", *_table(titles, rows)]
+    for plan, titles, rows in plan_rows(results):
+        lines += ["", f"### {plan}", "", *table(titles, rows)]
     return "\n".join(lines)
 
 
-def _table(titles: Sequence[str], rows: Iterator[list[str]] | Sequence[list[str]]) -> Iterator[str]:
+def table(titles: Sequence[str], rows: Iterator[list[str]] | Sequence[list[str]]) -> Iterator[str]:
+    """Yield a table of Markdown, a line for each row."""
     yield "| " + " | ".join(titles) + " |"
     yield "|" + "---|" * len(titles)
     for row in rows:
         yield "| " + " | ".join(row) + " |"
 
 
-BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
-
-
-def write_page(document: dict[str, Any], page: Path) -> None:
-    """Put the tables between the marks of a page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{markdown(document)}\n{END}{after}", encoding="utf-8")
+def write_page(page: Path, name: str, content: str) -> None:
+    """Put generated text between the two marks of a name on a page."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    page.write_text(f"{before}{begin}\n{content}\n{end}{after}", encoding="utf-8")
 
 
 def write_plot(document: dict[str, Any], path: Path) -> None:
@@ -254,7 +265,7 @@ def write_plot(document: dict[str, Any], path: Path) -> None:
         values = [median(results, plan, one, name) for one in drivers]
         colours = ["#c44" if one == GRADIO else "#27a" if "transport" in one else "#999" for one in drivers]
         bars = axis.barh(drivers, values, color=colours)
-        axis.bar_label(bars, [_number(value or 0) for value in values], padding=3)
+        axis.bar_label(bars, [number(value or 0) for value in values], padding=3)
         axis.set_xscale("log")
         axis.set_title(title)
         axis.invert_yaxis()

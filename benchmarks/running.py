@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import select
 import subprocess
 import sys
@@ -17,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .environments import ROOT, environment_of, python, versions
+from .environments import ROOT, environment_of, python
+from .history import about
 
 Figures = dict[str, list[float]]
 """Name of a figure -> its value in each round."""
@@ -41,6 +41,9 @@ class Plan:
         arguments: Its arguments.
         slow: Those that differ for gradio_client, which would take minutes otherwise.
         slow_rounds: How many rounds gradio_client does at most.
+        drivers: Those that do it.
+        path: Below which path of the server.
+        loop: The event loop of the drivers that need one: "asyncio" or "uvloop".
     """
 
     name: str
@@ -50,6 +53,7 @@ class Plan:
     slow_rounds: int = 1000
     drivers: Sequence[str] = ALL
     path: str = ""
+    loop: str = "asyncio"
 
 
 def _throughput(at_once: int, count: int, slow_count: int, slow_rounds: int = 1000) -> Plan:
@@ -61,6 +65,7 @@ def _throughput(at_once: int, count: int, slow_count: int, slow_rounds: int = 10
 PLANS = (
     Plan("connect", "connect", {"count": 10}, {"count": 3}),
     Plan("latency", "latency", {"count": 200}, {"count": 10}),
+    Plan("latency-uvloop", "latency", {"count": 200}, drivers=TASKS, loop="uvloop"),
     _throughput(1, 100, 10),
     _throughput(8, 200, 24),
     _throughput(64, 256, 64),
@@ -68,6 +73,7 @@ PLANS = (
     _throughput(1000, 1000, 1000, 1),
     Plan("stream", "stream", {"count": 2000, "pause_us": 0}),
     Plan("stream-paced", "stream", {"count": 2000, "pause_us": 500}),
+    Plan("stream-uvloop", "stream", {"count": 2000, "pause_us": 0}, drivers=TASKS, loop="uvloop"),
     Plan("delay", "delay"),
     Plan("cancel", "cancel", {}, {"count": 3}),
     Plan("download", "download"),
@@ -110,10 +116,13 @@ class GivenUp(Exception):
 class Worker:
     """A driver's process, for one plan."""
 
-    def __init__(self, driver: str, url: str, plan: Plan, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self, driver: str, url: str, plan: Plan, arguments: dict[str, Any], seconds: float = ROUND_SECONDS
+    ) -> None:
+        self.seconds = seconds
         command = [python(environment_of(driver)), "-m", "benchmarks.worker", driver, url, plan.verb]
         self.process = subprocess.Popen(
-            [*command, json.dumps(arguments)],
+            [*command, json.dumps(arguments), plan.loop],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -134,7 +143,7 @@ class Worker:
 
     def answer(self) -> Any:
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], ROUND_SECONDS)
+        ready, _, _ = select.select([self.process.stdout], [], [], self.seconds)
         line = self.process.stdout.readline() if ready else ""
         if not line:
             self.process.kill()
@@ -250,20 +259,7 @@ def run(rounds: int, only: Sequence[str], drivers: Sequence[str]) -> dict[str, A
             unable = UNABLE.get(plan.verb, ())
             able = [one for one in plan.drivers if (not drivers or one in drivers) and one not in unable]
             results[plan.name] = measure(plan, url, able, rounds, Path(place))
-    return {"about": _about(rounds), "results": results}
-
-
-def _about(rounds: int) -> dict[str, Any]:
-    installed = {**versions("gradio_client"), **versions("transport")}
-    wanted = ("aiohttp", "anyio", "gradio_client", "httpcore", "httpx", "uvloop", "websocket-client")
-    installed = {name.lower().replace("-", "_"): version for name, version in installed.items()}
-    return {
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "cores": os.cpu_count(),
-        "rounds": rounds,
-        "versions": {name: installed.get(name.replace("-", "_"), "?") for name in wanted},
-    }
+    return {"about": about(rounds, ("gradio_client", "transport")), "results": results}
 
 
 def _say(text: str) -> None:

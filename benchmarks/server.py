@@ -30,7 +30,6 @@ FILE_BYTES = 200_000_000
 _BLOCK = b"\0" * (1 << 20)
 _HEARTBEAT = b"data: ALIVE\n\n"
 _PIECE = "ten chars "
-_ROWS = 20
 
 
 class Session:
@@ -163,14 +162,14 @@ class Server:
         step()
 
     @staticmethod
-    def growing(count: int, microseconds: int) -> Iterator[tuple[float, str]]:
-        """A chat of twenty messages whose last one grows by ten characters a message."""
+    def growing(count: int, microseconds: int, length: int = 20) -> Iterator[tuple[float, str]]:
+        """A chat of so many rows, whose last one grows by ten characters with each message."""
         rows = [
             {"role": "assistant", "content": _PIECE, "metadata": {"title": None}, "options": []}
-            for _ in range(_ROWS)
+            for _ in range(length)
         ]
         yield microseconds / 1e6, _generating(json.dumps(rows))
-        edit = _generating(json.dumps([["append", [_ROWS - 1, "content"], _PIECE]]))
+        edit = _generating(json.dumps([["append", [length - 1, "content"], _PIECE]]))
         for number in range(2, count + 1):
             yield number * microseconds / 1e6, edit
         rows[-1]["content"] = _PIECE * count

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """One driver in a process of its own: for each line of input a round of its verb, and what that took.
 
-Usage: python -m benchmarks.worker DRIVER URL VERB [JSON]
+Usage: python -m benchmarks.worker DRIVER URL VERB JSON [LOOP]
+
+LOOP is "asyncio" (the default) or "uvloop"; a blocking library has no loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import statistics
@@ -17,31 +18,13 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
+from . import growth_verbs
 from .drivers import Driver, driver
+from .gauges import Clock, Counter, held, status
 
 Figures = dict[str, float]
-
-
-def status(field: str) -> int:
-    """Return a number of this process from the kernel: threads, or kilobytes of memory."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1])
-    raise KeyError(field)
-
-
-class Clock:
-    """Seconds of the wall and of this process's CPU, since it was made."""
-
-    def __init__(self) -> None:
-        gc.collect()
-        self.wall, self.cpu = time.perf_counter(), time.process_time()
-
-    def read(self) -> tuple[float, float]:
-        return time.perf_counter() - self.wall, time.process_time() - self.cpu
 
 
 async def connect(one: Driver, count: int = 10) -> Figures:
@@ -68,6 +51,32 @@ async def latency(one: Driver, count: int = 200) -> Figures:
         assert await one.call(str(number)) == str(number)
         taken.append(time.perf_counter() - begun)
     return {"ms": statistics.median(taken) * 1e3, "cpu_ms": clock.read()[1] / count * 1e3}
+
+
+async def counts(one: Driver, count: int = 50, way: str = "latency") -> Figures:
+    """Function calls of one call, or of one message of a stream.
+
+    Args:
+        one: The driver.
+        count: How many calls or messages.
+        way: "latency" makes the calls one after the other, "throughput" all at once; "stream" makes one call
+            that streams at full speed.
+    """
+    with Counter() as counter:
+        await one.open()
+        try:
+            await one.call("warm up")
+            begun = counter.read()
+            if way == "stream":
+                await one.stream("/grow", f"{count} 0", lambda value: None)
+            elif way == "throughput":
+                await one.many(count, lambda: None)
+            else:
+                for number in range(count):
+                    await one.call(str(number))
+            return {"calls": (counter.read() - begun) / count}
+        finally:
+            await one.close()
 
 
 async def throughput(one: Driver, at_once: int = 64, count: int = 256) -> Figures:
@@ -171,40 +180,38 @@ async def leaks(one: Driver, count: int = 300) -> Figures:
     """What is left of many calls, and of a closed connection."""
     for number in range(50):
         await one.call(str(number))
-    before = _held()
+    before = held()
     for number in range(count):
         await one.call(str(number))
-    after = _held()
+    after = held()
     await one.close()
     if one.loop:
         await asyncio.sleep(0.05)
-    closed = _held()
+    closed = held()
     await one.open()  # as the other verbs leave it
     names = ("descriptors", "threads", "kb")
     grown = {f"{name}_grown": after[name] - before[name] for name in names}
     return {**grown, **{f"{name}_closed": closed[name] for name in names[:2]}}
 
 
-def _held() -> Figures:
-    gc.collect()
-    descriptors = len(os.listdir("/proc/self/fd")) - 1
-    return {"descriptors": descriptors, "threads": status("Threads"), "kb": status("VmRSS")}
+_ALL = (
+    connect, latency, counts, throughput, stream, delay, cancel, download, upload, leaks,
+    growth_verbs.rows, growth_verbs.waiting, growth_verbs.sessions, growth_verbs.transports,
+)  # fmt: skip
+VERBS: dict[str, Callable[..., Coroutine[Any, Any, Figures]]] = {verb.__name__: verb for verb in _ALL}
 
-
-VERBS: dict[str, Callable[..., Coroutine[Any, Any, Figures]]] = {
-    verb.__name__: verb
-    for verb in (connect, latency, throughput, stream, delay, cancel, download, upload, leaks)
-}
+OPENING = ("connect", "counts")
+"""Verbs that open and close their connections themselves."""
 
 
 async def work(one: Driver, verb: str, arguments: dict[str, Any]) -> None:
     """Connect, then do a round for each line."""
-    if verb != "connect":
+    if verb not in OPENING:
         await one.open()
     print(json.dumps("ready"), flush=True)
     while sys.stdin.readline():
         print(json.dumps(await VERBS[verb](one, **arguments)), flush=True)
-    if verb != "connect":
+    if verb not in OPENING:
         await one.close()
 
 
@@ -217,12 +224,22 @@ def _without_a_loop(work: Coroutine[Any, Any, None]) -> None:
     raise RuntimeError("a driver without a loop has waited")
 
 
+def _new_loop(name: str) -> asyncio.AbstractEventLoop:
+    if name == "asyncio":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
 def main() -> None:
-    name, url, verb, arguments = sys.argv[1:5]
+    name, url, verb, arguments, *loop = sys.argv[1:6]
     one = driver(name, url)
     task = work(one, verb, json.loads(arguments))
     if one.loop:
-        asyncio.run(task)
+        with asyncio.Runner(loop_factory=lambda: _new_loop(*loop or ["asyncio"])) as runner:
+            runner.run(task)
     else:
         _without_a_loop(task)
 

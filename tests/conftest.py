@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of the test run."""
 
+import asyncio
 import signal
 
 import pytest
@@ -22,9 +23,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="play every trace of the kit where each takes long, and every fault on every face; without it every "
         "fifth, ninth or twentieth trace, and each cell of the fault bench on one face",
     )
+    parser.addoption(
+        "--uvloop",
+        action="store_true",
+        help="run everything of asyncio on uvloop, which must be installed (pip install uvloop)",
+    )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--uvloop"):
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     # A shell starts background jobs (`pytest &`, `nohup`) with SIGINT ignored, and children inherit that: the
     # tests that interrupt a program of their own would wait for nothing.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

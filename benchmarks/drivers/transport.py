@@ -53,6 +53,39 @@ class Sync(Driver):
     async def upload(self, path: str) -> None:
         self.app.call("/take_file", gt.handle_file(path))
 
+    async def wait(self, count: int) -> None:
+        """Have so many calls wait in one session, each with its first value."""
+        self.waiting = [self.app.submit("/forever", "x") for _ in range(count)]
+        for call in self.waiting:
+            _first_value(call)
+
+    async def more_sessions(self, count: int) -> None:
+        """Open sessions, and make a call in each."""
+        self.sessions = [self.app.session() for _ in range(count)]
+        for session in self.sessions:
+            session.call("/hello", "x")
+
+    async def wait_in_sessions(self) -> None:
+        """Have a call wait in each session."""
+        self.waiting = [session.submit("/forever", "x") for session in self.sessions]
+        for call in self.waiting:
+            _first_value(call)
+
+    async def more_transports(self, count: int) -> None:
+        """Connect so many more times."""
+        self.apps = [gt.connect(self.url) for _ in range(count)]
+
+    async def close_transports(self) -> None:
+        """Close them."""
+        for app in self.apps:
+            app.close()
+
+
+def _first_value(call: gt.Call) -> None:
+    for event in call:
+        if isinstance(event, gt.ProcessGenerating):
+            return
+
 
 class Async(Driver):
     loop = True
@@ -98,6 +131,34 @@ class Async(Driver):
 
     async def upload(self, path: str) -> None:
         await self.app.call("/take_file", gt.handle_file(path))
+
+    async def wait(self, count: int) -> None:
+        self.waiting = [self.app.submit("/forever", "x") for _ in range(count)]
+        for call in self.waiting:
+            await _first_value_of_async(call)
+
+    async def more_sessions(self, count: int) -> None:
+        self.sessions = [self.app.session() for _ in range(count)]
+        for session in self.sessions:
+            await session.call("/hello", "x")
+
+    async def wait_in_sessions(self) -> None:
+        self.waiting = [session.submit("/forever", "x") for session in self.sessions]
+        for call in self.waiting:
+            await _first_value_of_async(call)
+
+    async def more_transports(self, count: int) -> None:
+        self.apps = [await gt.connect_async(self.url, engine=self.engine).__aenter__() for _ in range(count)]
+
+    async def close_transports(self) -> None:
+        for app in reversed(self.apps):  # as nested `async with` blocks, which is what a task can close
+            await app.__aexit__(None, None, None)
+
+
+async def _first_value_of_async(call: gt.AsyncCall) -> None:
+    async for event in call:
+        if isinstance(event, gt.ProcessGenerating):
+            return
 
 
 class Aiohttp(Async):

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import growth
+
 ROOT = Path(__file__).parents[2]
 
 SHORT = {
@@ -21,6 +23,14 @@ SHORT = {
     "delay": {"count": 20, "pause_us": 100},
     "cancel": {"count": 1},
     "leaks": {"count": 2},
+    "counts": {"count": 2},
+}
+
+CURVES = {
+    "rows": {"size": 3, "count": 20},
+    "waiting": {"size": 3},
+    "sessions": {"size": 2},
+    "transports": {"size": 2},
 }
 
 
@@ -53,6 +63,21 @@ def test_a_driver_does_its_verbs(url: str, verb: str, driver: str) -> None:
     figures = measured(driver, url, verb, SHORT[verb])
     assert figures.get("failures", 0) == 0
     assert figures.get("received", 50) == 50
+
+
+@pytest.mark.parametrize("driver", ["transport-sync", "transport-aiohttp"])
+@pytest.mark.parametrize("verb", CURVES)
+def test_a_curve_is_measured(url: str, verb: str, driver: str) -> None:
+    figures = measured(driver, url, verb, CURVES[verb])
+    (curve,) = (one for one in growth.CURVES if one.name == verb)
+    assert figures.keys() == curve.figures.keys()
+
+
+def test_function_calls_are_counted_alike_each_time(url: str) -> None:
+    counts = [
+        measured("transport-sync", url, "counts", {"count": 100, "way": "stream"})["calls"] for _ in range(2)
+    ]
+    assert counts[0] == pytest.approx(counts[1], rel=0.1)
 
 
 @pytest.mark.parametrize("driver", ["transport-sync", "transport-async", "aiohttp-ws", "websocket-client"])

@@ -3,7 +3,6 @@
 
 import ast
 import importlib
-import json
 import re
 import runpy
 from functools import reduce
@@ -16,6 +15,7 @@ from security_page import named_tests, rows
 
 import gradio_transport.adapter
 import gradio_transport.errors
+from benchmarks import check, growth, history
 from benchmarks.reporting import markdown
 from gradio_transport.protocol import flow
 
@@ -144,8 +144,9 @@ def test_the_inventories_name_what_exists() -> None:
 
 
 def test_the_tables_of_the_benchmarks_are_those_of_the_last_run() -> None:
-    document = json.loads((ROOT / "benchmarks" / "results" / "latest.json").read_text(encoding="utf-8"))
-    assert markdown(document) in (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    for kind, tables in (("", markdown), ("counts", check.markdown), ("growth", growth.markdown)):
+        assert tables(history.load(history.newest(kind))) in page
 
 
 def test_comments_refer_to_sections_that_are_there() -> None:

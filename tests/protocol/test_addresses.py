@@ -60,6 +60,8 @@ def test_a_stricter_rule_allows_no_more(address: ipaddress.IPv4Address | ipaddre
     text = str(address)
     assert is_address(text)
     assert PUBLIC.allows(text) <= NAMED.allows(text) <= ANY.allows(text)
+    if address.version == 6 and (address.sixtofour or address.teredo):
+        return  # the IPv4 address inside decides; whether the whole is global depends on the version of Python
     if not address.is_global or address.is_multicast:
         assert not PUBLIC.allows(text)
 
