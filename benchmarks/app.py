@@ -10,6 +10,8 @@ ENDPOINTS = (
 )  # fmt: skip
 """Names in order of their numbers. Those from the seventh on are there to be read, as in any app."""
 
+APP_ID = 1
+
 HELLO, GROW, STAMPS, FOREVER, GIVE_FILE, TAKE_FILE = range(6)
 
 
@@ -47,7 +49,7 @@ def _dependencies() -> list[dict[str, Any]]:
 def config(version: str, protocol: str | None, prefix: str, root: str) -> dict[str, Any]:
     """Return the config of a server of some version."""
     said = {
-        "version": version, "api_prefix": prefix, "mode": "blocks", "app_id": 1, "dev_mode": False,
+        "version": version, "api_prefix": prefix, "mode": "blocks", "app_id": APP_ID, "dev_mode": False,
         "analytics_enabled": False, "components": _components(), "dependencies": _dependencies(),
         "css": None, "connect_heartbeat": False, "js": "", "head": "", "title": "Gradio", "space_id": None,
         "enable_queue": True, "show_error": False, "fill_height": False, "is_space": False, "is_colab": False,

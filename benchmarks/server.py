@@ -104,8 +104,10 @@ class Server:
         said = {
             "/config": app.config("6.31.0", "sse_v3", "/gradio_api", origin),
             "/gradio_api/info": app.info(),
+            "/gradio_api/app_id": {"app_id": app.APP_ID},
             "/ws/config": app.config("3.50.2", None, "", f"{origin}/ws"),
             "/ws/info": app.info(),
+            "/ws/app_id": {"app_id": app.APP_ID},
         }
         self.file = json.dumps(
             {

@@ -91,11 +91,19 @@ class AiohttpEngine:
         self._tls_transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._closed = False
 
-    def _open_session(self, url: str, addresses: AddressRule = AddressRule.ANY) -> aiohttp.ClientSession:
-        """Return the session for a URL and an address rule of its connections."""
+    def _open_session(
+        self, url: str, addresses: AddressRule = AddressRule.ANY, *, keeps: bool = True
+    ) -> aiohttp.ClientSession:
+        """Return the session for a URL and an address rule of its connections.
+
+        Args:
+            url: URL of the request.
+            addresses: Rule of the addresses that it may connect to.
+            keeps: Whether a kept connection may be used, and the new one be kept.
+        """
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
-        keeps = self._kept.are_trusted(url)
+        keeps = keeps and self._kept.are_trusted(url)
         key = keeps, addresses
         if key not in self._sessions:
             try:
@@ -246,8 +254,11 @@ class AiohttpEngine:
         check_headers(headers)
         try:
             route = self._route_options(url)
+            # Why not on a kept connection: while one stays open, the app is certainly the same, and the next call
+            # needs no request to confirm that.
+            session = self._open_session(url, keeps=False)
             async with self._bound_handshake(url, patience):
-                opened = await self._open_session(url).ws_connect(
+                opened = await session.ws_connect(
                     verbatim_url(url),
                     headers=headers,
                     **route,

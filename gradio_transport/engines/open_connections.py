@@ -11,6 +11,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ REMEMBERED = 128
 """The most connections that are remembered. A forgotten one only costs a request to the server."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Opened:
     host: str | None
     port: int
@@ -62,7 +63,11 @@ class OpenConnections:
                 continue
             connection = opened.connection()
             sock = None if connection is None else opened.socket_of(connection)
-            if sock is not None and not is_hung_up(sock):
+            if sock is None or sock.fileno() < 0:
+                # Else each later call would look at it again: an app of websockets closes one after each.
+                with suppress(ValueError):  # another thread may have removed it
+                    self._opened.remove(opened)
+            elif not is_hung_up(sock):
                 return True
         return self._routes.find(url).proxy is not None
 

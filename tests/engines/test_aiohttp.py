@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -474,6 +475,27 @@ async def converse(
         await opened.abort()
         assert b"x-key: k" in served.heads[0]
     return said
+
+
+def test_a_websocket_leaves_the_kept_connection_of_requests_open() -> None:
+    async def answer(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if number == 1:
+            writer.write(OK)
+        else:
+            await accept(number, reader, writer)
+
+    async def main() -> None:
+        async with serving(answer) as served, engine() as http:
+            served.heads = accept.heads
+            await http.request(Request.get(served.url), PATIENCE)
+            kept = time.monotonic()
+            opened = await http.websocket(served.url.replace("http:", "ws:"), {}, PATIENCE, 1000)
+            await opened.abort()
+            assert http.connections.have_one_since(served.url, kept)
+            assert served.connections == 2
+
+    accept: Any = accepting()
+    asyncio.run(main())
 
 
 def test_texts_are_received_and_pings_answered_without_a_thread() -> None:

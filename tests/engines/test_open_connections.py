@@ -112,6 +112,26 @@ def test_the_newest_are_remembered(pair, monkeypatch):
     assert proves == [False, True, True]
 
 
+@pytest.mark.parametrize("closed_by", ["the socket", "the connection"])
+def test_closed_ones_are_examined_once(closed_by):
+    looks = []
+
+    def look(connection: Connection) -> socket.socket | None:
+        looks.append(connection)
+        return connection.sock
+
+    connections, closed = OpenConnections(Routes(HTTPSettings())), []
+    for _ in range(50):
+        closed.append(Connection(socket.socket()))
+        connections.add("app.example", 7860, closed[-1], look)
+        closed[-1].sock.close()
+        if closed_by == "the connection":
+            closed[-1].sock = None
+    for _ in range(3):
+        assert not connections.have_one_since(URL, time.monotonic())
+    assert len(looks) == 50
+
+
 def test_behind_a_proxy_connections_say_nothing():
     connections = OpenConnections(Routes(HTTPSettings(proxy="http://proxy.example:3128")))
     assert connections.have_one_since(URL, time.monotonic())
