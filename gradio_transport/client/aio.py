@@ -348,7 +348,7 @@ class AsyncClient(APIDescription):
         made = output.cached(final)
         if made is not None:
             return made[1]
-        return output.keep(final, await self._files.save_async(output.data, final))
+        return output.keep(final, *await self._files.save_async(output.data, final))
 
     def reset_session(self) -> None:
         """Start a new session, with fresh gr.State. It ends the calls in progress."""

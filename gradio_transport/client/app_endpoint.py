@@ -58,7 +58,7 @@ class Endpoint:
         if described.raw.get("api_name") is False:
             self.api_name = False
         self.backend_fn = described.backend_fn
-        self.dependency: dict[str, Any] = deliver(dict(described.raw), {})
+        self.dependency: dict[str, Any] = deliver(dict(described.raw))
         self._described = described
         self._submit = submit
 

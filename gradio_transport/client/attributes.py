@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Literal, Self, cast
@@ -106,7 +105,7 @@ class AppAttributes(ABC):
     def config(self) -> dict[str, Any]:
         """The config of the app, as JSON. It is a copy: changing it does not affect calls."""
         if self._config is None:
-            self._config = cast("dict[str, Any]", deliver(copy.deepcopy(dict(self.app_config.raw)), {}))
+            self._config = cast("dict[str, Any]", deliver(dict(self.app_config.raw)))
         return self._config
 
     @property

@@ -58,7 +58,7 @@ class APIDescription(AppAttributes):
                 ``unnamed_endpoints``, each with ``parameters`` and ``returns``.
         """
         if return_format == "dict":
-            return cast("dict[str, Any]", deliver(view_api.as_dict(self.app_config), {}))
+            return cast("dict[str, Any]", deliver(view_api.as_dict(self.app_config)))
         text = view_api.as_text(self.app_config, self.url, all_endpoints)
         if return_format == "str":
             return text
@@ -248,7 +248,7 @@ class Client(APIDescription):
             check_arguments(config, bound)
             options = self._settings.call_options(bound.endpoint, headers)
             called = self._session.call(bound.endpoint.fn_index, *bound.values, options=options)
-            return self._files.save(called, True)
+            return self._files.save(called, True)[0]
 
     def submit(
         self,

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 
 from ..aio import AsyncRemoteFile
 from ..app.config import AppConfig
-from ..calls.downloads import find_files, of_a_result
+from ..calls.downloads import of_a_result
 from ..errors import LocalProtocolError, Phase, one_line
 from ..files import inputs
 from ..files.forms import MAX_DEPTH, META
@@ -262,22 +262,38 @@ def _url_on_server(path: str) -> str:
     return path if path.startswith(("http://", "https://")) else f"file={percent_encode(path, '/')}"
 
 
-def deliver(value: Any, files: Mapping[int, Any]) -> Any:
-    """Return a copy of a server's value for the program, safe to change.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Types that a copy shares."""
 
-    Args:
-        value: An output value, or a description.
-        files: The replacements of its files, by their ``id``.
+FilePlace: TypeAlias = tuple[Any, Any, ServerFile]
+"""A container, a key or index of it, and the file there."""
+
+
+def deliver(value: Any) -> Any:
+    """Return a copy of a server's value for the program, safe to change. It has no files."""
+    return _copy(value, []) if isinstance(value, dict | list) else value
+
+
+def _copy(value: Any, files: list[FilePlace]) -> Any:
+    """Return a copy of a list or dict, and add the places of its files.
+
+    It runs for each frame of a chat, which may have hundreds of messages. So it calls itself for filled
+    containers only, and searches for files at the same time.
     """
-    if isinstance(value, ServerFile):
-        return files[id(value)]
-    if isinstance(value, list):
-        return [deliver(item, files) for item in cast("list[Any]", value)]
-    if not isinstance(value, dict):
-        return value
-    made = {key: deliver(item, files) for key, item in cast("dict[Any, Any]", value).items()}
-    if is_marked(made) and not made.get("url") and isinstance(path := made.get("path"), str):
-        made["url"] = _url_on_server(path)
+    made: Any = value.copy()
+    is_mapping = isinstance(value, dict)
+    for key, part in made.items() if is_mapping else enumerate(made):
+        kind = part.__class__
+        if kind in _PLAIN:
+            continue
+        if kind is dict or kind is list:
+            made[key] = _copy(part, files) if part else part.copy()
+        elif isinstance(part, ServerFile):
+            files.append((made, key, part))
+    if is_mapping and "path" in made and is_marked(made):
+        path: object = made["path"]
+        if isinstance(path, str) and not made.get("url"):
+            made["url"] = _url_on_server(path)
     return made
 
 
@@ -292,27 +308,27 @@ class OutputFiles:
         self.saves = directory is not None
         self._directory = directory
 
-    def save(self, data: list[Any], final: bool) -> Any:
-        """Return outputs for the program, with their files downloaded."""
-        with of_a_result():
-            made = {
-                id(file): OutputFile(file)
-                if (place := self._place(file, final)) is None
-                else str(file.download(place))
-                for file in cast("Iterator[RemoteFile]", find_files(data))
-            }
-        return unwrap_outputs(deliver(data, made))
+    def save(self, data: list[Any], final: bool) -> tuple[Any, bool]:
+        """Return outputs for the program with their files downloaded, and whether there are files."""
+        files = list[FilePlace]()
+        made = _copy(data, files)
+        if files:
+            with of_a_result():
+                for container, key, found in files:
+                    file, place = cast("RemoteFile", found), self._place(found, final)
+                    container[key] = OutputFile(file) if place is None else str(file.download(place))
+        return unwrap_outputs(made), bool(files)
 
-    async def save_async(self, data: list[Any], final: bool) -> Any:
-        """Return outputs for a program of the async client."""
-        with of_a_result():
-            made = {
-                id(file): OutputFile(file)
-                if (place := self._place(file, final)) is None
-                else str(await file.download(place))
-                for file in cast("Iterator[AsyncRemoteFile]", find_files(data))
-            }
-        return unwrap_outputs(deliver(data, made))
+    async def save_async(self, data: list[Any], final: bool) -> tuple[Any, bool]:
+        """Return outputs for a program of the async client, and whether there are files."""
+        files = list[FilePlace]()
+        made = _copy(data, files)
+        if files:
+            with of_a_result():
+                for container, key, found in files:
+                    file, place = cast("AsyncRemoteFile", found), self._place(found, final)
+                    container[key] = OutputFile(file) if place is None else str(await file.download(place))
+        return unwrap_outputs(made), bool(files)
 
     def _place(self, file: ServerFile, final: bool) -> Path | None:
         """Return the directory for a file; None for one that stays on the server.

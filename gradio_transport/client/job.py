@@ -28,7 +28,7 @@ from .communicator import Communicator
 from .errors import cancelled_error, pending_error, translate, translate_errors
 from .files import OutputFiles
 from .pool import Pool
-from .updates import JobHistory, Status, StatusUpdate, runs, show_running
+from .updates import JobHistory, OutputUpdate, Status, StatusUpdate, runs, show_running
 
 
 class Job(Future[Any]):
@@ -98,7 +98,7 @@ class Job(Future[Any]):
         try:
             data = call.result()
             last = self._history.outputs[-1] if self._history.outputs else None
-            value = last.value(True, self._files.save) if last else self._files.save(data, True)
+            value = (last or OutputUpdate(data)).value(True, self._files.save)
         except BaseException as error:  # noqa: BLE001 - it is raised to the waiter
             self._fail(error)
         else:

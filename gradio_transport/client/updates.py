@@ -74,7 +74,12 @@ class StatusUpdate:
 
 
 class OutputUpdate:
-    """One output of a job, as the server sent it and as the program gets it, which is made on demand."""
+    """One output of a job, as the server sent it and as the program gets it, which is made on demand.
+
+    Only one with files is kept, so that they are downloaded once. Any other is made again for each reader: a
+    copy of each frame of a long chat would take more memory than the frames, which share their unchanged
+    parts.
+    """
 
     def __init__(self, data: list[Any]) -> None:
         self.data = data
@@ -82,19 +87,20 @@ class OutputUpdate:
         self._lock = threading.Lock()
 
     def cached(self, final: bool) -> tuple[bool, Any] | None:
-        """Return the converted output, if it was converted with the same value of `final`."""
+        """Return the kept output, if it was made with the same value of `final`."""
         return self._made if self._made is not None and self._made[0] >= final else None
 
-    def keep(self, final: bool, value: Any) -> Any:
-        """Keep the converted output."""
-        self._made = final, value
+    def keep(self, final: bool, value: Any, has_files: bool) -> Any:
+        """Keep the output if it has files, and return it."""
+        if has_files:
+            self._made = final, value
         return value
 
-    def value(self, final: bool, make: Callable[[list[Any], bool], Any]) -> Any:
-        """Return the output converted by `make`, which runs once, in the first thread that asks."""
+    def value(self, final: bool, make: Callable[[list[Any], bool], tuple[Any, bool]]) -> Any:
+        """Return the output as `OutputFiles.save` makes it; with files, in the first thread that asks."""
         with self._lock:
             made = self.cached(final)
-            return made[1] if made is not None else self.keep(final, make(self.data, final))
+            return made[1] if made is not None else self.keep(final, *make(self.data, final))
 
 
 Callbacks: TypeAlias = Callable[..., object] | Sequence[Callable[..., object]]

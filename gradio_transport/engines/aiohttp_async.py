@@ -254,8 +254,8 @@ class AiohttpEngine:
         check_headers(headers)
         try:
             route = self._route_options(url)
-            # Why not on a kept connection: while one stays open, the app is certainly the same, and the next call
-            # needs no request to confirm that.
+            # Why not on a kept connection: while one stays open, the app is certainly the same, and the next
+            # call needs no request to confirm that.
             session = self._open_session(url, keeps=False)
             async with self._bound_handshake(url, patience):
                 opened = await session.ws_connect(

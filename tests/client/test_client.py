@@ -629,6 +629,19 @@ def test_files_of_outputs_are_fetched_once_and_returned_as_paths(tmp_path: Path)
         assert len(fetched) == 1
 
 
+def test_outputs_without_files_are_new_copies_for_each_reader() -> None:
+    config = {**CONFIG, "components": [{"id": 1, "type": "textbox"}, {"id": 2, "type": "json"}]}
+    with scripted() as server:
+        server.scripts["/config"] = lambda reply: reply.json(config)
+        server.scripts["/gradio_api/queue/join"] = lambda reply: answer(server, reply, [{"a": [1], "b": {}}])
+        with Client(server.url, download_files=False) as client:
+            job = client.submit("x", api_name="/hello")
+            (first,) = job.result(SECONDS)
+            first["a"].append(2)
+            first["b"]["c"] = 3
+            assert job.outputs() == list(job) == [[{"a": [1], "b": {}}]]
+
+
 @pytest.fixture
 def file_server() -> Iterator[Scripted]:
     value = {"path": "/tmp/x/a.txt", "orig_name": "a.txt", "meta": {"_type": "gradio.FileData"}}

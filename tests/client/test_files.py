@@ -493,7 +493,7 @@ _VALUES = st.recursive(
 @given(_VALUES)
 def test_nothing_of_a_server_is_ever_a_file_of_this_machine(value: Any) -> None:
     config = parse_config(of_kind("json"))
-    taken = take_files(json.loads(json.dumps(deliver(value, {}))), APP, config)
+    taken = take_files(json.loads(json.dumps(deliver(value))), APP, config)
     assert not [found for found in walk(taken) if isinstance(found, InputFile) and found.path is not None]
 
 
