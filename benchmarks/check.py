@@ -22,11 +22,19 @@ from .running import Plan, measure, serving
 
 ROUNDS = 3
 MARGIN = 0.15
-DRIVERS = ("transport-sync", "httpx-sync", "transport-async", "httpx-async", "transport-aiohttp", "aiohttp")
+DRIVERS = (
+    "transport-client", "transport-sync", "httpx-sync", "transport-async", "httpx-async", "transport-aiohttp",
+    "aiohttp",
+)  # fmt: skip
+SOCKET_DRIVERS = (
+    "transport-sync", "websocket-client", "transport-async", "transport-aiohttp", "aiohttp-ws",
+)  # fmt: skip
 PLANS = (
-    Plan("counts-latency", "counts", {"count": 30, "way": "latency"}),
-    Plan("counts-throughput-64", "counts", {"count": 64, "way": "throughput"}),
-    Plan("counts-stream", "counts", {"count": 300, "way": "stream"}),
+    Plan("counts-connect", "counts", {"count": 5, "way": "connect"}, drivers=DRIVERS),
+    Plan("counts-latency", "counts", {"count": 30, "way": "latency"}, drivers=DRIVERS),
+    Plan("counts-throughput-64", "counts", {"count": 64, "way": "throughput"}, drivers=DRIVERS),
+    Plan("counts-stream", "counts", {"count": 300, "way": "stream"}, drivers=DRIVERS),
+    Plan("counts-websocket", "counts", {"count": 30, "way": "latency"}, drivers=SOCKET_DRIVERS, path="/ws"),
 )
 
 
@@ -36,7 +44,7 @@ def run(rounds: int, plans: Sequence[Plan] = PLANS) -> dict[str, Any]:
     with serving() as url, tempfile.TemporaryDirectory() as place:
         for plan in plans:
             print(plan.name, file=sys.stderr, flush=True)
-            results[plan.name] = measure(plan, url, DRIVERS, rounds, Path(place))
+            results[plan.name] = measure(plan, url, plan.drivers, rounds, Path(place))
     return {"about": about(rounds, ("transport",)), "results": results}
 
 

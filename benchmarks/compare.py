@@ -133,9 +133,10 @@ def ratio(ours: Sequence[float], bare: Sequence[float], *, more_is_better: bool 
 def pairs(results: Results) -> Iterator[Pair]:
     """Yield each pair that a result holds both sides of."""
     for plan, drivers in results.items():
-        verb = plan.partition("-")[0]
+        verb, _, way = plan.partition("-")
+        known = BARE_WEBSOCKET if "websocket" in (verb, way) else BARE
         for ours, measured in drivers.items():
-            bare = (BARE_WEBSOCKET if verb == "websocket" else BARE).get(ours)
+            bare = known.get(ours)
             for figure in FIGURES.get(verb, ()):
                 if bare in drivers and figure in measured and figure in drivers[bare]:
                     yield Pair(plan, figure, ours, bare)

@@ -54,16 +54,23 @@ async def latency(one: Driver, count: int = 200) -> Figures:
 
 
 async def counts(one: Driver, count: int = 50, way: str = "latency") -> Figures:
-    """Function calls of one call, or of one message of a stream.
+    """Function calls of one connect, one call, or one message of a stream.
 
     Args:
         one: The driver.
-        count: How many calls or messages.
-        way: "latency" makes the calls one after the other, "throughput" all at once; "stream" makes one call
-            that streams at full speed.
+        count: How many connects, calls or messages.
+        way: "connect" connects and closes. "latency" makes the calls one after the other, "throughput" all at
+            once; "stream" makes one call that streams at full speed.
     """
     with Counter() as counter:
         await one.open()
+        if way == "connect":
+            await one.close()
+            begun = counter.read()
+            for _ in range(count):
+                await one.open()
+                await one.close()
+            return {"calls": (counter.read() - begun) / count}
         try:
             await one.call("warm up")
             begun = counter.read()
