@@ -20,19 +20,16 @@ PACKAGES = {
 LAYERS = ("interface", "call", "protocol", "engine", "HTTP", "loop", "rest")
 """In the order of the tables: four of this library, the HTTP library, the event loop, and everything else."""
 
-_ROOM = re.compile(r"gradio_transport[./](\w+)")
-_ADAPTER = re.compile(r"gradio_transport_\w+[./]")
 _PACKAGES = {layer: re.compile(rf"[/ ](?:{'|'.join(names)})(?:[./]|$)") for layer, names in PACKAGES.items()}
 
 
 def layer_of(filename: str) -> str:
     """Return the layer of a function, by the file of its code, or by the name that attrs generates for it."""
-    room = _ROOM.search(filename)
-    if room is not None:
-        return ROOMS.get(room[1], "call")
-    if _ADAPTER.search(filename):
-        return "protocol"
-    tail = filename.rpartition("site-packages")[2]
-    if tail.endswith("/selectors.py"):
+    place = "/" + filename.rpartition("site-packages/")[2]
+    _, package, within = place.rpartition("gradio_transport")
+    if package:
+        is_adapter = within.startswith("_")
+        return "protocol" if is_adapter else ROOMS.get(re.split("[/.]", within)[1], "call")
+    if place.endswith("/selectors.py"):
         return "loop"
-    return next((layer for layer, names in _PACKAGES.items() if names.search(tail)), "rest")
+    return next((layer for layer, names in _PACKAGES.items() if names.search(place)), "rest")
