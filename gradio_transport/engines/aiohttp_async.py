@@ -14,9 +14,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -96,7 +95,7 @@ class AiohttpEngine:
         self._contexts: dict[Route, ssl.SSLContext] = {}
         # Why not the limit of aiohttp's pool: the wait for a slot there counts as time to connect.
         self._slots = asyncio.Semaphore(settings.connections)
-        self._tls_transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
+        self._tls_transports: set[asyncio.Transport] = set()
         self._closed = False
 
     def _open_session(
@@ -198,9 +197,8 @@ class AiohttpEngine:
         except _TRANSLATED as error:
             self._translate(error, request.url, patience)
             raise
-        if response.transport is not None and request.url.startswith("https:"):
-            with suppress(TypeError):  # other event loops may have transports without weak references
-                self._tls_transports.add(response.transport)
+        if request.url.startswith("https:"):
+            response.track(self._tls_transports)
         route = self._routes.find(request.url)
         stream = AiohttpStream(request, patience, response, self._slots, route)
         if route.forwarder is not None:
@@ -351,8 +349,7 @@ class AiohttpEngine:
             await session.close()
         # Why abort: a dropped TLS connection waits indefinitely for the server's close_notify.
         for transport in list(self._tls_transports):
-            if isinstance(transport, asyncio.Transport):
-                transport.abort()
+            transport.abort()
         await asyncio.sleep(0)
 
 
@@ -363,14 +360,14 @@ class _Body(aiohttp.AsyncIterablePayload):
     read the rest.
     """
 
-    _transport: asyncio.BaseTransport | None = None
+    _transport: asyncio.WriteTransport | None = None
 
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
         self._transport = writer.transport
         await super().write_with_length(writer, content_length)
 
     def drop(self) -> None:
-        if isinstance(self._transport, asyncio.WriteTransport):
+        if self._transport is not None:
             self._transport.abort()
 
 

@@ -121,6 +121,23 @@ class Reply(aiohttp.ClientResponse):
         self._end_with_connection()
         return self
 
+    def track(self, transports: set[asyncio.Transport]) -> None:
+        """Keep the connection in a set until it has ended.
+
+        Why not a set of weak references: transports of uvloop have none.
+        """
+        protocol, transport = self.protocol, self.transport
+        closed = None if protocol is None else protocol.closed
+        if transport is None or closed is None or transport in transports:
+            return
+
+        def forget(closed: asyncio.Future[None]) -> None:
+            transports.discard(transport)
+            _retrieve_error(closed)
+
+        transports.add(transport)
+        closed.add_done_callback(forget)
+
     def _end_with_connection(self) -> None:
         """End the body when its connection ends for any reason.
 

@@ -24,6 +24,7 @@ from gradio_transport.engines.base import Patience
 from gradio_transport.engines.bounds import Bounds, BrokenError, LateError, NotSentError
 from gradio_transport.engines.chunk_joining import ChunkJoiner
 from gradio_transport.engines.httpcore_async import AsyncHTTPEngine
+from gradio_transport.engines.replies import shut_down_socket
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.engines.sockets_anyio import AnyioStream
 from gradio_transport.engines.sockets_async import AsyncSocketBackend
@@ -202,7 +203,7 @@ def test_the_pool_drops_what_ended_or_has_bytes_that_nobody_wanted(backend):
             while not stream.get_extra_info("is_readable"):  # noqa: ASYNC110 - nothing announces it
                 await anyio.sleep(0.01)
         of.begin_sending()
-        stream.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        shut_down_socket(stream.get_extra_info("socket"))
         assert stream.get_extra_info("is_readable")
         await stream.aclose()
 
