@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
 import anyio
-import anyio.to_thread
 import attrs
 
 from ..calls.downloads import (
@@ -29,19 +28,12 @@ from ..calls.method_timeout import check_timeout, timeout_error
 from ..calls.requests import add_elapsed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase
-from ..files.disk import PartFile
 from ..files.fetch import PLAYLIST_SECONDS, is_playlist, whole_file_url
 from ..files.outputs import ServerFile
 from .closing import Closing
+from .part_writer import PartWriter
 
 T = TypeVar("T")
-
-HELD_BYTES = 1024 * 1024
-"""The most bytes of a file that are held back before a worker thread writes them.
-
-With fewer there are more changes of the thread. With more, the memory is new to the process each time. A
-file of this size is created, written and published in one visit to a thread.
-"""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -82,23 +74,18 @@ class AsyncRemoteFile(RemoteFileView):
             return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
 
     async def _download(self, directory: Path, progress: DownloadProgress | None) -> Path:
-        part = PartFile(directory)
-        try:
-            async with await self._fetcher.open(self, whole_file_url(self.url), may_restart=True) as download:
-                async for chunk in download:
-                    if isinstance(chunk, Restart):
-                        await anyio.to_thread.run_sync(part.restart)
-                        continue
-                    is_small = download.total is not None and download.total <= HELD_BYTES
-                    if not (is_small or part.size):  # report an unusable directory before the rest is fetched
-                        await anyio.to_thread.run_sync(part.create)
-                    if part.add(chunk) > HELD_BYTES:
-                        await anyio.to_thread.run_sync(part.write)
-                    if progress is not None:
-                        progress(part.size, download.total)
-                return await anyio.to_thread.run_sync(part.publish, self.name)
-        finally:
-            part.discard()
+        async with (
+            PartWriter(directory) as writer,
+            await self._fetcher.open(self, whole_file_url(self.url), may_restart=True) as download,
+        ):
+            async for chunk in download:
+                if isinstance(chunk, Restart):
+                    await writer.restart()
+                    continue
+                size = await writer.add(chunk, download.total)
+                if progress is not None:
+                    progress(size, download.total)
+            return await writer.publish(self.name)
 
 
 async def run_within(seconds: float | None, what: str, phase: Phase, work: Awaitable[T]) -> T:

@@ -15,7 +15,8 @@ import os
 import secrets
 import stat
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,12 +34,6 @@ MOST_NUMBERS = 1_000_000
 """The most files "name (1)", "name (2)" ...; a directory with more is a mistake."""
 
 _COMPARE_BYTES = 1024 * 1024
-
-_SMALL_BYTES = 4096
-"""Pieces up to this size are joined, because a server may send each byte separately."""
-
-_VECTOR_LENGTH = 512
-"""The most pieces of one system call; Linux and macOS accept 1,024."""
 
 # Links the name itself, not the target of a link at that name, which is the default only on Linux.
 _NO_FOLLOWING: Mapping[str, Any] = (
@@ -74,6 +69,46 @@ def _disk_error(doing: str, path: Path, error: OSError | ValueError, phase: Phas
     return LocalProtocolError(f"Cannot {doing} {str(path)!r}: {reason}.", phase=phase)
 
 
+class HeldBytes:
+    """Bytes that are written later, in memory that is then used again.
+
+    Why not a list of the pieces: each piece would be new memory. The C library returns freed memory to the
+    system, page by page, and gets as many pages again for the next pieces.
+
+    Attributes:
+        size: Bytes held.
+    """
+
+    def __init__(self) -> None:
+        self._memory = bytearray()
+        self.size = 0
+
+    def add(self, piece: bytes) -> None:
+        """Hold a copy of a piece behind the others."""
+        end = self.size + len(piece)
+        if end <= len(self._memory):
+            memoryview(self._memory)[self.size : end] = piece
+        else:
+            del self._memory[self.size :]
+            self._memory += piece
+        self.size = end
+
+    def write(self, file: int) -> None:
+        """Write the bytes to a descriptor, and hold none.
+
+        Raises:
+            OSError: The system refused.
+        """
+        rest = memoryview(self._memory)[: self.size]
+        while rest:  # the system may write a part
+            rest = rest[os.write(file, rest) :]
+        self.clear()
+
+    def clear(self) -> None:
+        """Hold none."""
+        self.size = 0
+
+
 class PartFile:
     """A file being written. Use it as a context manager: an unpublished file is removed.
 
@@ -97,8 +132,8 @@ class PartFile:
         self._path = self._directory / f".{secrets.token_hex(16)}.part"
         self._file: int | None = None
         self._pending = True
-        self._held: list[bytes | bytearray] = []
-        self._held_bytes = 0
+        self._held = HeldBytes()
+        self._spare = HeldBytes()
         self.size = 0
 
     def create(self) -> int:
@@ -156,14 +191,8 @@ class PartFile:
     def add(self, piece: bytes) -> int:
         """Hold a piece back for the next `write`, and return how many bytes are held back."""
         self.size += len(piece)
-        self._held_bytes += len(piece)
-        if len(piece) > _SMALL_BYTES:
-            self._held.append(piece)
-        elif self._held and isinstance(self._held[-1], bytearray):
-            self._held[-1] += piece
-        else:
-            self._held.append(bytearray(piece))
-        return self._held_bytes
+        self._held.add(piece)
+        return self._held.size
 
     def write(self, *pieces: bytes) -> None:
         """Append the held-back pieces, and further ones.
@@ -174,10 +203,21 @@ class PartFile:
         """
         for piece in pieces:
             self.add(piece)
+        self._write(self._held)
+
+    def take(self) -> Callable[[], None]:
+        """Take the held-back pieces, and return a function that appends them.
+
+        It may run in another thread while pieces are added here. It must end before any other method is
+        called, and raises as `write` does.
+        """
+        taken, self._held, self._spare = self._held, self._spare, self._held
+        return partial(self._write, taken)
+
+    def _write(self, held: HeldBytes) -> None:
         file = self.create()
-        held, self._held, self._held_bytes = self._held, [], 0
         with self._remove_on_failure("write into", self._directory):
-            _write_all(file, held)
+            held.write(file)
 
     def restart(self) -> None:
         """Drop the content.
@@ -189,7 +229,8 @@ class PartFile:
         with self._remove_on_failure("write into", self._directory):
             os.lseek(file, 0, os.SEEK_SET)
             os.ftruncate(file, 0)
-        self._held, self._held_bytes, self.size = [], 0, 0
+        self._held.clear()
+        self.size = 0
 
     def publish(self, name: str) -> Path:
         """Give the complete file its sanitized name, and return its absolute path.
@@ -285,21 +326,6 @@ class PartFile:
                     if content.read(_COMPARE_BYTES) != piece:
                         return False
         return True
-
-
-def _write_all(file: int, pieces: Sequence[bytes | bytearray]) -> None:
-    """Write pieces in order. Where the system can write several at once, they are not copied."""
-    views = [memoryview(piece) for piece in pieces if piece]
-    while views:
-        first = views[:_VECTOR_LENGTH] if hasattr(os, "writev") else views[:1]
-        written = os.write(file, first[0]) if len(first) == 1 else os.writev(file, first)
-        complete = 0
-        while complete < len(first) and written >= len(first[complete]):
-            written -= len(first[complete])
-            complete += 1
-        views = views[complete:]
-        if written:
-            views[0] = views[0][written:]
 
 
 def _default_mode(directory: Path) -> int:

@@ -266,11 +266,8 @@ def test_a_write_in_pieces_loses_none(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_held_back_pieces_are_written_in_order_however_many_bytes_the_system_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    def write_some(file: int, pieces: list[memoryview]) -> int:
-        return write(file, b"".join(pieces)[:most])
-
     write = os.write
-    monkeypatch.setattr(os, "writev", write_some, raising=False)
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:most]))
     pieces = [b"", b"a", b"bc", b"d" * 5000, b"e" * 5000, b"f", b"", b"g" * 5000]
     with PartFile(tmp_path) as part:
         assert [part.add(piece) for piece in pieces][-1] == part.size == 15_004
@@ -297,19 +294,28 @@ def test_any_number_of_small_pieces_takes_little_memory_and_few_writes(
     assert writes == [20_000]
 
 
-def test_a_system_that_writes_one_piece_at_a_time_gets_them_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(os, "writev", raising=False)
+def test_pieces_are_held_back_while_those_before_are_written(tmp_path: Path) -> None:
     with PartFile(tmp_path) as part:
-        part.write(b"a" * 5000, b"b" * 5000, b"c")
-        assert part.publish("a.txt").read_bytes() == b"a" * 5000 + b"b" * 5000 + b"c"
+        for number in range(5):
+            part.add(b"%d" % number * 100)
+            write = part.take()
+            assert part.add(b"-" * 10 * number) == 10 * number
+            write()
+        path = part.publish("a.txt")
+    assert path.read_bytes() == b"".join(b"%d" % number * 100 + b"-" * 10 * number for number in range(5))
 
 
-def test_more_pieces_than_one_call_takes_are_written(tmp_path: Path) -> None:
+def test_the_memory_of_what_is_held_back_is_used_again(tmp_path: Path) -> None:
+    piece = b"x" * 50_000
     with PartFile(tmp_path) as part:
-        part.write(*[b"%d" % (number % 10) * 5000 for number in range(2000)])
-        assert part.publish("a.txt").stat().st_size == 10_000_000
+        tracemalloc.start()
+        for _ in range(20):
+            part.add(piece)
+            part.add(piece)
+            part.take()()
+        assert tracemalloc.get_traced_memory()[1] < 300_000
+        tracemalloc.stop()
+        assert part.publish("a.txt").stat().st_size == 2_000_000
 
 
 def test_a_restart_drops_what_is_held_back(tmp_path: Path) -> None:
