@@ -99,14 +99,17 @@ class HeldBytes:
         Raises:
             OSError: The system refused.
         """
-        rest = memoryview(self._memory)[: self.size]
-        while rest:  # the system may write a part
-            rest = rest[os.write(file, rest) :]
+        _write_all(file, memoryview(self._memory)[: self.size])
         self.clear()
 
     def clear(self) -> None:
         """Hold none."""
         self.size = 0
+
+
+def _write_all(file: int, rest: memoryview) -> None:
+    while rest:  # the system may write a part
+        rest = rest[os.write(file, rest) :]
 
 
 class PartFile:
@@ -195,15 +198,14 @@ class PartFile:
         return self._held.size
 
     def write(self, *pieces: bytes) -> None:
-        """Append the held-back pieces, and further ones.
+        """Append the held-back pieces, and further ones, which are not copied.
 
         Raises:
             LocalProtocolError: The system refused (disk full ...), or the part is already published or
                 discarded.
         """
-        for piece in pieces:
-            self.add(piece)
-        self._write(self._held)
+        self._write(self._held, *pieces)
+        self.size += sum(map(len, pieces))
 
     def take(self) -> Callable[[], None]:
         """Take the held-back pieces, and return a function that appends them.
@@ -214,10 +216,12 @@ class PartFile:
         taken, self._held, self._spare = self._held, self._spare, self._held
         return partial(self._write, taken)
 
-    def _write(self, held: HeldBytes) -> None:
+    def _write(self, held: HeldBytes, *pieces: bytes) -> None:
         file = self.create()
         with self._remove_on_failure("write into", self._directory):
             held.write(file)
+            for piece in pieces:
+                _write_all(file, memoryview(piece))
 
     def restart(self) -> None:
         """Drop the content.

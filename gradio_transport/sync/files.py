@@ -113,7 +113,9 @@ class RemoteFile(RemoteFileView):
                 if isinstance(chunk, Restart):
                     part.restart()
                     continue
-                if part.add(chunk) >= WRITE_BYTES:
+                if len(chunk) >= WRITE_BYTES:
+                    part.write(chunk)
+                elif part.add(chunk) >= WRITE_BYTES:
                     part.write()
                 if progress is not None:
                     progress(part.size, download.total)
