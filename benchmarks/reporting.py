@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .layers import LAYERS
+
 Results = dict[str, dict[str, dict[str, list[float]]]]
 
 GRADIO = "gradio_client"
@@ -17,7 +19,7 @@ FIGURES = {
     "import": ("ms", "cpu_ms", "modules"),
     "connect": ("ms", "cpu_ms"),
     "latency": ("ms", "cpu_ms"),
-    "counts": ("calls",),
+    "counts": ("calls", *LAYERS),
     "throughput": ("calls_per_s", "cpu_ms", "threads", "peak_mb", "failures"),
     "stream": ("messages_per_s", "cpu_us", "growth"),
     "delay": ("p50_us", "p99_us"),
@@ -36,6 +38,7 @@ TITLES = {
     "cpu_s": "CPU s", "descriptors_grown": "descriptors grown", "threads_grown": "threads grown",
     "kb_grown": "kB grown", "descriptors_closed": "descriptors once closed",
     "threads_closed": "threads once closed", "calls": "function calls",
+    **{layer: layer for layer in LAYERS},
 }  # fmt: skip
 
 MORE_IS_BETTER = ("calls_per_s", "messages_per_s", "mb_per_s")
@@ -151,10 +154,8 @@ def number(value: float) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
-    middle, least, most = statistics.median(values), min(values), max(values)
-    if least == most:
-        return number(middle)
-    return f"{number(middle)} ({number(least)} to {number(most)})"
+    middle, least, most = map(number, (statistics.median(values), min(values), max(values)))
+    return middle if least == most else f"{middle} ({least} to {most})"
 
 
 def _times(ratio: float) -> str:
@@ -164,7 +165,9 @@ def _times(ratio: float) -> str:
 def plan_rows(results: Results) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """Yield a table for each plan: its name, its titles, its rows."""
     for plan, drivers in results.items():
-        figures = FIGURES.get(plan) or FIGURES[plan.partition("-")[0]]
+        known = FIGURES.get(plan) or FIGURES[plan.partition("-")[0]]
+        # An older result may have fewer figures.
+        figures = [figure for figure in known if all(figure in measured for measured in drivers.values())]
         rows = [
             [driver, *(_spread(measured[figure]) for figure in figures)]
             for driver, measured in drivers.items()
