@@ -17,7 +17,7 @@ from .closing import Closing
 T = TypeVar("T")
 
 WRITE_BYTES = 1024 * 1024
-"""Bytes of a file that are held back before its thread starts to write them. With fewer it starts more often."""
+"""Bytes of a file that are held back before its thread starts to write them."""
 
 HELD_BYTES = 1536 * 1024
 """The most bytes of a file that are held back while its thread still writes the ones before.
