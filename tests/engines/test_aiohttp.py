@@ -350,7 +350,7 @@ def test_the_connection_of_a_failed_long_body_is_dropped(loop_factory: LoopFacto
             with pytest.raises(gt.TimeoutExpired):
                 await http.request(Request("POST", served.url, {}, b"x" * 50_000_000), patience)
             async with asyncio.timeout(5):
-                while http.connections.have_one_since(served.url, time.monotonic()): # noqa: ASYNC110 - nothing announces it
+                while http.connections.have_one_since(served.url, time.monotonic()):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
 
     run_on(loop_factory, main())
