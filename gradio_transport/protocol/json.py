@@ -82,7 +82,8 @@ def held_bytes(text: str) -> int:
     visiting each item of a large value takes longer than parsing it.
     """
     items = text.count(",") + text.count(":")
-    return sys.getsizeof(text) + _EVENT_BYTES + _ITEM_BYTES * items + _CONTAINER_BYTES * _count_brackets(text)
+    containers = text.count("[") + text.count("{")
+    return sys.getsizeof(text) + _EVENT_BYTES + _ITEM_BYTES * items + _CONTAINER_BYTES * containers
 
 
 _CONTAINERS = (JSON_OBJECT, JSON_ARRAY)
