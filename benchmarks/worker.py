@@ -17,12 +17,13 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from . import growth_verbs
 from .drivers import Driver, driver
 from .gauges import Clock, Counter, held, status
+from .layers import LAYERS, layer_of
 
 Figures = dict[str, float]
 
@@ -70,7 +71,7 @@ async def counts(one: Driver, count: int = 50, way: str = "latency") -> Figures:
             for _ in range(count):
                 await one.open()
                 await one.close()
-            return {"calls": (counter.read() - begun) / count}
+            return _by_layer(counter.read() - begun, count)
         try:
             await one.call("warm up")
             begun = counter.read()
@@ -81,9 +82,16 @@ async def counts(one: Driver, count: int = 50, way: str = "latency") -> Figures:
             else:
                 for number in range(count):
                     await one.call(str(number))
-            return {"calls": (counter.read() - begun) / count}
+            return _by_layer(counter.read() - begun, count)
         finally:
             await one.close()
+
+
+def _by_layer(calls: Mapping[str, int], count: int) -> Figures:
+    figures = {"calls": sum(calls.values()) / count, **dict.fromkeys(LAYERS, 0.0)}
+    for filename, number in calls.items():
+        figures[layer_of(filename)] += number / count
+    return figures
 
 
 async def throughput(one: Driver, at_once: int = 64, count: int = 256) -> Figures:

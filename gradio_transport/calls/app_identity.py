@@ -12,6 +12,7 @@ import time
 from typing import cast
 
 from ..app.config import AppConfig, Component, Endpoint
+from ..engines.open_connections import OpenConnections
 from ..errors import AppChanged, EndpointNotFound, Phase
 from ..protocol.commands import Response
 
@@ -24,12 +25,14 @@ class AppIdentity:
 
     Attributes:
         url: URL of the app. None if its function numbers cannot change their meaning.
+        connections: The connections of the engine. None if they are not known, as with the caller's own engine.
         confirmed_at: Time of the last confirmation, by `time.monotonic`.
         doubts: Number of broken connections and the like.
     """
 
     def __init__(self) -> None:
         self.url: str | None = None
+        self.connections: OpenConnections | None = None
         self.confirmed_at = -math.inf
         self.doubts = 0
         self._settled = 0
@@ -49,20 +52,19 @@ class AppIdentity:
         """Whether a connection broke since the last confirmation."""
         return self.doubts != self._settled
 
-    def is_certain(self, engine: object) -> bool:
+    def is_certain(self) -> bool:
         """Return whether the server certainly still runs the app, without waiting.
 
         It does if no connection has broken since the last confirmation, one has stayed open since, and the
-        confirmation is less than `CONFIRMED_SECONDS` old. The caller's own engine may have no list of
-        connections.
+        confirmation is less than `CONFIRMED_SECONDS` old. Connections opened until now prove it afterwards,
+        so call this before the client closes one.
         """
         if self.url is None:
             return True
         now = time.monotonic()
         if self.doubts != self._settled or now > self.confirmed_at + CONFIRMED_SECONDS:
             return False
-        connections = getattr(engine, "connections", None)
-        if connections is None or connections.have_one_since(self.url, self._alive_at):
+        if self.connections is None or self.connections.have_one_since(self.url, self._alive_at):
             self._alive_at = now  # connections opened meanwhile are to the same server
             return True
         return False

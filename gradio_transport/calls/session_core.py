@@ -189,7 +189,7 @@ class SessionCore(Generic[C, D, H]):
         They check whether the server still runs the app, if that is not certain, and upload the call's files.
         """
         app = self.state.app
-        is_known = call.discovery is app.discovery and app.identity.is_certain(self.connection.engine)
+        is_known = call.discovery is app.discovery and app.identity.is_certain()
         if is_known and app.place_files(call.invocation) is None:
             return None
         call.add_done_callback(lambda: self._unopened.discard(call))  # the call may end before it is opened
@@ -220,7 +220,7 @@ class SessionCore(Generic[C, D, H]):
 
     def _confirm_app(self, deadline: Deadline) -> Steps[None]:
         app = self.state.app
-        if not app.identity.is_certain(self.connection.engine):
+        if not app.identity.is_certain():
             steps = Requests.of_app(app, deadline).confirm(app.identity.confirmed_at)
             yield Exclusive(steps, deadline, Phase.DISCOVER)
 

@@ -233,7 +233,7 @@ class SessionDriver(Generic[C]):
         for command in commands:
             match command:
                 case DropStream() | DropWebSocket():
-                    self.drop(command.channel)
+                    self._drop(command.channel)
                 case SendRequest(phase=Phase.CANCEL):
                     told.append(self._tell(command))
                 case _:
@@ -241,6 +241,11 @@ class SessionDriver(Generic[C]):
         if rest:
             self.start(self.perform(rest), call)
         return told
+
+    def _drop(self, channel: str) -> None:
+        # First, because the connection may be the only one that proves the app to be the same.
+        self._state.app.identity.is_certain()
+        self.drop(channel)
 
     def _tell(self, command: SendRequest) -> Any:
         seconds = self._state.app.options.timeouts.connect or TELL_SECONDS
@@ -390,7 +395,7 @@ class SessionDriver(Generic[C]):
                 if socket is not None:
                     yield SendOn(socket, command.text)
             case DropStream() | DropWebSocket():
-                self.drop(command.channel)
+                self._drop(command.channel)
             case WakeAt():
                 return (yield from self._sleep(command))
         return ()

@@ -19,9 +19,9 @@ from .routes import Route
 FILE_BUFFER_BYTES = 256 * 1024
 """Buffered bytes of a file; aiohttp pauses reading at twice as many.
 
-asyncio reads as many at once, so with a smaller buffer it would pause after each read. Not for other replies:
-while less is buffered, aiohttp 3.14 calls its parser once more for each chunk that is read, and each message of
-a stream is a chunk.
+asyncio reads as many at once, so with a smaller buffer it would pause after each read. Not for other
+replies: while less is buffered, aiohttp 3.14 calls its parser once more for each chunk that is read, and each
+message of a stream is a chunk.
 """
 
 _REFUSAL_BYTES = 64 * 1024

@@ -59,6 +59,7 @@ class Connection:
         self.app = app
         self.engine = engine
         app.engine = engine_name(engine)
+        app.identity.connections = getattr(engine, "connections", None)
         if os.environ.get("GRADIO_TRANSPORT_TRACE"):  # imports the trace package only if needed
             from ..trace.environment import record_as_environment_says
 

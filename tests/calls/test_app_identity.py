@@ -27,7 +27,6 @@ URL = "http://app"
 
 class Connections:
     def __init__(self, *, is_open: bool = True) -> None:
-        self.connections = self
         self.is_open = is_open
         self.asked: list[tuple[str, float]] = []
 
@@ -47,46 +46,50 @@ def clock(monkeypatch):
 def identity(clock) -> AppIdentity:
     made = AppIdentity()
     made.url = URL
-    assert not made.is_certain(object())
+    assert not made.is_certain()
     made.confirm(0)
+    made.connections = Connections()
     return made
 
 
 def test_it_is_certain_while_a_connection_stays_open(identity, clock):
-    engine = Connections()
+    identity.connections = connections = Connections()
     clock.seconds += CONFIRMED_SECONDS
-    assert identity.is_certain(engine)
-    assert identity.is_certain(engine)
-    assert engine.asked == [(URL, 100.0), (URL, clock.seconds)]
-    engine.is_open = False
-    assert not identity.is_certain(engine)
+    assert identity.is_certain()
+    assert identity.is_certain()
+    assert connections.asked == [(URL, 100.0), (URL, clock.seconds)]
+    connections.is_open = False
+    assert not identity.is_certain()
 
 
 def test_an_app_whose_functions_have_no_numbers_is_always_the_same(clock):
-    assert AppIdentity().is_certain(Connections(is_open=False))
+    identity = AppIdentity()
+    identity.connections = Connections(is_open=False)
+    assert identity.is_certain()
 
 
 def test_it_is_not_certain_for_ever(identity, clock):
     clock.seconds += CONFIRMED_SECONDS + 0.1
-    assert not identity.is_certain(Connections())
+    assert not identity.is_certain()
 
 
 def test_an_engine_without_a_list_of_connections_leaves_it_to_time(identity):
-    assert identity.is_certain(object())
+    identity.connections = None
+    assert identity.is_certain()
 
 
 def test_it_is_not_certain_after_a_doubt_until_it_is_confirmed_again(identity):
     identity.doubt()
-    assert not identity.is_certain(Connections())
+    assert not identity.is_certain()
     identity.confirm(identity.doubts)
-    assert identity.is_certain(Connections())
+    assert identity.is_certain()
 
 
 def test_a_doubt_while_the_server_is_asked_stays(identity):
     seen = identity.doubts
     identity.doubt()
     identity.confirm(seen)
-    assert not identity.is_certain(Connections())
+    assert not identity.is_certain()
 
 
 @pytest.mark.parametrize(

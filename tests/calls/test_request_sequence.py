@@ -380,7 +380,7 @@ def test_an_app_of_the_same_id_is_confirmed_by_one_request() -> None:
     identity.doubt()
     face.run(seen.requests.confirm(identity.confirmed_at))
     assert [request.url for request in face.sent] == [f"{APP}/app_id"]
-    assert identity.is_certain(object())
+    assert identity.is_certain()
 
 
 @pytest.mark.parametrize("known", [1, None])
@@ -391,7 +391,7 @@ def test_an_app_that_is_not_known_to_be_the_same_is_discovered_again(known: int 
     app = seen.requests.app
     face.run(seen.requests.confirm(app.identity.confirmed_at))
     assert app.config.app_id == 2
-    assert app.identity.is_certain(object())
+    assert app.identity.is_certain()
 
 
 def test_an_app_that_was_confirmed_meanwhile_is_not_asked_again() -> None:

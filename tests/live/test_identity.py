@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faces import FACES, with_app
 
 import gradio_transport as gt
 from conformance.servers import Server
@@ -66,6 +67,19 @@ def test_an_expired_login_is_renewed(server: Server) -> None:
                     "the handshake of these takes any token, and the call fails later (docs/wire.md §3.3)"
                 )
             assert session.call(which, "you") == ["Hello, you!"]
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_calls_one_after_the_other_do_not_ask_which_app_it_is(server: Server, face: str) -> None:
+    place, frames = need(server, "hello"), list[Frame]()
+    which = place.fn_index if place.api_name is None else place.api_name
+
+    async def use(app: Any, wait: Any) -> None:
+        for _ in range(4):
+            assert await wait(app.call(which, "you")) == ["Hello, you!"]
+
+    with_app(face, place.url, use, timeouts=TIMEOUTS, tap=frames.append)
+    assert len([frame for frame in frames if frame.channel == "app_id"]) <= 2  # once: request and reply
 
 
 def test_a_wrong_password_says_so(server: Server) -> None:

@@ -26,7 +26,7 @@ AVOIDED = {
 
 SOURCES = ("gradio_transport", "adapters", "conformance", "examples", "benchmarks", "docs")
 KINDS = (".py", ".md", ".yaml")
-DATA = {"traces", "results", "_build", "node_modules"}
+DATA = {"traces", "results", "_build", "node_modules", ".environments"}
 """Folders with recordings, and with files that this repository does not write."""
 
 
