@@ -23,7 +23,7 @@ import gradio_transport as gt
 from gradio_transport.adapter.registry import default_registry
 from gradio_transport.app.config import AppConfig
 from gradio_transport.protocol.frames import Frame, Kind, Tap
-from gradio_transport.trace import TraceWriter, read_trace
+from gradio_transport.trace import TraceWriter, diff_traces, read_trace
 from gradio_transport_conformance.cases import Case, all_cases
 from gradio_transport_conformance.grading import Grade, Observed, Result, grade
 from gradio_transport_conformance.play import CREDENTIALS, play, play_async
@@ -177,8 +177,6 @@ def _merged(version: str, results: Sequence[Result]) -> list[Result]:
 
 def _show_changes(earlier: Path, now: Path, cases: Sequence[str]) -> None:
     """Print the changes on the wire since the last recording, for the cases that were played."""
-    from gradio_transport.trace.compare import diff_traces
-
     for path in sorted(now.glob("*.jsonl")):
         if (earlier / path.name).exists() and (not cases or path.stem in cases):
             for line in diff_traces(read_trace(earlier / path.name), read_trace(path)):

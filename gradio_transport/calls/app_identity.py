@@ -25,7 +25,8 @@ class AppIdentity:
 
     Attributes:
         url: URL of the app. None if its function numbers cannot change their meaning.
-        connections: The connections of the engine. None if they are not known, as with the caller's own engine.
+        connections: The connections of the engine. None if they are not known, as with the caller's own
+            engine.
         confirmed_at: Time of the last confirmation, by `time.monotonic`.
         doubts: Number of broken connections and the like.
     """

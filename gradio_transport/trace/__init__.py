@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from ..protocol.frames import Direction, Frame, Kind, Tap
 from ..protocol.known_secrets import KnownSecrets
-from .compare import Difference, Layer, compare_traces, diff_traces
+from .comparison.compare import compare_traces, diff_traces
+from .comparison.difference import Difference, Layer
 from .conversation import Conversation, Entry, conversations
 from .diagnosis.diagnose import Diagnosis, diagnose
 from .environment import environment_tap

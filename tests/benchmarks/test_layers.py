@@ -17,7 +17,7 @@ import gradio_transport.aio.call
 import gradio_transport.calls.app
 import gradio_transport.engines.aiohttp_async
 import gradio_transport.events
-import gradio_transport_sse._stream
+import gradio_transport_sse
 from benchmarks.layers import layer_of
 from gradio_transport.protocol.commands import Request
 
@@ -29,7 +29,7 @@ from gradio_transport.protocol.commands import Request
         (gradio_transport.calls.app, "call"),
         (gradio_transport.adapter.exchange, "protocol"),
         (gradio_transport.events, "protocol"),
-        (gradio_transport_sse._stream, "protocol"),
+        (gradio_transport_sse, "protocol"),
         (gradio_transport.engines.aiohttp_async, "engine"),
         (aiohttp.client, "HTTP"),
         (h11._connection, "HTTP"),

@@ -142,13 +142,6 @@ def test_it_names_what_is_needed_at_the_top() -> None:
     assert "GRADIO_PASSWORD" in head
 
 
-def test_a_websocket_is_replaced_by_the_direct_route() -> None:
-    script = curl_script(read_trace(shipped_trace("3.50.2/hello")))
-    assert "which curl cannot speak" in script
-    assert "post_steps \"$BASE\"'/run/hello'" in script
-    assert "'/api/hello'" in curl_script(read_trace(shipped_trace("3.4.1/hello")))
-
-
 def test_one_call_can_be_chosen() -> None:
     trace = read_trace(shipped_trace("6.31.0/state"))
     assert len(re.findall("^# Call ", curl_script(trace), re.MULTILINE)) > 1

@@ -18,7 +18,7 @@ from gradio_transport.protocol.frames import Direction, Frame, Kind
 from gradio_transport.trace import Trace, read_trace
 from gradio_transport.trace.page import build_page, is_page
 from gradio_transport.trace.page.assembly import PageSource, assemble
-from gradio_transport.trace.page.document import VERSION, Blocks
+from gradio_transport.trace.page.document import VERSION
 
 TRACES = Path(__file__).parents[2] / "conformance" / "gradio_transport_conformance" / "traces"
 VERSIONS = sorted(path.name for path in TRACES.iterdir() if path.is_dir())
@@ -141,10 +141,6 @@ def test_a_silence_is_a_row_of_its_own() -> None:
     assert silence[1] == pytest.approx(7.0, abs=0.3)
 
 
-def chunk(t: float, text: bytes, session: int = 1) -> Frame:
-    return Frame(t, Direction.IN, Kind.CHUNK, "stream", {"data": text}, session)
-
-
 def test_a_message_that_came_in_pieces_is_whole_in_the_page() -> None:
     frames: list[Frame] = []
     for frame in program().frames:
@@ -165,29 +161,6 @@ def test_a_large_text_is_stored_once() -> None:
     twice = page_of(trace_of(*frames, *(attrs.evolve(frame, t=frame.t + 9) for frame in frames)))
     texts = twice.records("bodies")
     assert len(texts) == len(set(texts))
-
-
-def test_blocks_are_cut_where_they_are_large_and_numbered_by_their_first_record() -> None:
-    blocks = Blocks()
-    assert [blocks.add("x" * 200_000) for _ in range(5)] == [0, 1, 2, 3, 4]
-    blocks.flush()
-    blocks.flush()
-    assert blocks.starts == [0, 2, 4]
-    assert len(blocks.encoded) == 3
-
-
-def test_bytes_that_are_no_text_and_halves_of_surrogates_keep() -> None:
-    reply = Frame(0.0, Direction.IN, Kind.RESPONSE, "file", {"status": 200, "body": b"\xff\x00\xfe"})
-    half = Frame(0.1, Direction.IN, Kind.RESPONSE, "file", {"status": 200, "body": b"\xed\xa0\x80 half"})
-    first, second = page_of(trace_of(reply, half), check=False).records("frames")
-    assert base64.b64decode(first["base64"]) == b"\xff\x00\xfe"
-    assert second["body"] == "\ud800 half"
-
-
-def test_nan_of_old_servers_stays_what_it_is() -> None:
-    call = Frame(0.0, Direction.LOCAL, Kind.CALL, "1", {"endpoint": "/x", "data": [float("nan")]}, 1)
-    page = page_of(trace_of(call), check=False)
-    assert page.records("frames")[0]["json"] == {"data": "[NaN]"}
 
 
 def test_no_text_of_a_trace_is_in_the_page_as_it_is() -> None:

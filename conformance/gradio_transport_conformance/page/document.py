@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import attrs
 
-from gradio_transport.trace.page.document import Blocks, encode_block
+from gradio_transport.trace.page.blocks import Blocks, encode_block
 
 from ..cases import all_cases, numbers
 from ..grading import Grade

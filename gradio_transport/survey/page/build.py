@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...trace.page.assembly import PageSource, assemble, read_part
-from ...trace.page.document import Blocks, encode_block
+from ...trace.page.blocks import Blocks, encode_block
 from ..result import Reason, SurveyResult
 
 VERSION: Final = 1

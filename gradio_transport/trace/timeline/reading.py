@@ -12,7 +12,7 @@ No adapter takes part, so a timeline also shows messages that no adapter underst
 from __future__ import annotations
 
 from ..reader import Trace
-from .builder import Change, TimelineBuilder, Update
+from .builder import TimelineBuilder
 from .model import (
     DEFAULT_SILENCE,
     CallTimeline,
@@ -25,6 +25,7 @@ from .model import (
     Stream,
     Timeline,
 )
+from .updates import Change, Update
 
 
 def timeline(trace: Trace) -> Timeline:
