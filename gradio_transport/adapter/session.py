@@ -258,18 +258,19 @@ class Session:
             turn.commands += output.commands
             exchange._track(output.commands)
         unexplained = False  # a message such as queue_full was the end; the `Failed` with the reason follows
+        state = exchange.state
         for event in output.events:
-            if exchange.state.final and not (unexplained and isinstance(event, Failed)):
+            if not state.final:
+                following = follow(state, event)
+                if following is None:
+                    exchange.record_deviation(f"{type(event).__name__} in state {state.value}")
+                    following = advance(state, event, strict=self.context.strict)
+                exchange.state = state = following
+            elif not (unexplained and isinstance(event, Failed)):
                 # Not an error: a cancelled call may still complete, and the caller already has its end.
                 exchange.record_deviation(f"{type(event).__name__} after the end")
                 continue
-            if not exchange.state.final:
-                following = follow(exchange.state, event)
-                if following is None:
-                    exchange.record_deviation(f"{type(event).__name__} in state {exchange.state.value}")
-                    following = advance(exchange.state, event, strict=self.context.strict)
-                exchange.state = following
-            unexplained = exchange.state.final and not event.terminal
+            unexplained = state.final and not event.terminal
             if isinstance(event, WITH_OUTPUTS) and (
                 exchange.skips_outputs or len(event.data) != exchange.output_count
             ):
@@ -281,7 +282,7 @@ class Session:
             turn.deliveries.append(Delivery(exchange, event, size + output.held, output.copies))
         if unexplained:
             turn.deliveries.append(Delivery(exchange, _unexplained_end(exchange)))
-        if exchange.state.final and self._exchanges.pop(exchange.key, None) is not None:
+        if state.final and self._exchanges.pop(exchange.key, None) is not None:
             self._functions[exchange.invocation.endpoint.fn_index] -= 1
             turn.commands += exchange.finish()
             turn.commands += self.exchange_ended(exchange) or ()

@@ -39,7 +39,7 @@ from ..protocol.commands import (
     SendRequest,
 )
 from ..protocol.flow import State
-from ..protocol.json import decode_json, held_bytes
+from ..protocol.json import JSON_OBJECT, decode_json, held_bytes
 from ..protocol.messages import decode, event_id_of
 from ..protocol.refusals import refusal
 from ..protocol.sse import SSEDecoder
@@ -278,35 +278,32 @@ class SharedStreamSession(Session):
         except ValueError as error:
             turn.extend(self._lose_for_unreadable(text, str(error)))
             return
-        if not isinstance(message, dict):
+        if not isinstance(message, JSON_OBJECT):
             turn.extend(self._lose_for_unreadable(text, "no JSON object"))
             return
-        message = cast("dict[str, Any]", message)
         event_id = message.get("event_id")
         if not isinstance(event_id, str):  # checked here too: a call for each message is slow
             event_id = event_id_of(message)
         if not event_id and "output" in message and len(self._exchanges) == len(self._pending) == 1:
             (event_id,) = self._pending
-        if event_id:
-            self._route_to_call(event_id, message, text, now, turn)
-        else:
+        if not event_id:
             turn.extend(self._route_to_all(message, text, now))
-
-    def _route_to_call(
-        self, event_id: str, message: Mapping[str, Any], text: str, now: float, turn: Turn
-    ) -> None:
-        exchange = self._pending.get(event_id)
-        if exchange is not None:
+        elif (exchange := self._pending.get(event_id)) is not None:
             self._heard.add(event_id)
             self._fruitless_streams = 0
             self.turn(exchange, exchange.message(message, now), held_bytes(text), turn)
-        elif not self._joining or event_id in self._ended:
-            self.stray_messages += 1
-            if message.get("msg") == "process_completed":
-                for deferred in self._deferred.values():
-                    deferred.pop(event_id, None)
         else:
-            turn.extend(self._park(event_id, message, text))
+            turn.extend(self._take_stray(event_id, message, text))
+
+    def _take_stray(self, event_id: str, message: Mapping[str, Any], text: str) -> Turn:
+        """Park a message for a call that is not joined yet, or count it, if there can be none."""
+        if self._joining and event_id not in self._ended:
+            return self._park(event_id, message, text)
+        self.stray_messages += 1
+        if message.get("msg") == "process_completed":
+            for deferred in self._deferred.values():
+                deferred.pop(event_id, None)
+        return Turn()
 
     def _park(self, event_id: str, message: Mapping[str, Any], text: str) -> Turn:
         """Park a message that may be for a call whose join has no reply yet."""

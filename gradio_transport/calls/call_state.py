@@ -298,10 +298,12 @@ class CallState:
 
     def _take(self, event: Event, size: int, copies: Copies) -> bool:
         """Accept an event, and return whether it is the end."""
-        if self._file_reader is not None and isinstance(event, WITH_OUTPUTS):
-            data = self._file_reader.outputs(event.data, self.endpoint.outputs, copies)
-            event = event if data is event.data else attrs.evolve(event, data=data)
-        if isinstance(event, Joined):
+        if isinstance(event, WITH_OUTPUTS):
+            self._first_message = NEVER
+            if self._file_reader is not None:
+                data = self._file_reader.outputs(event.data, self.invocation.endpoint.outputs, copies)
+                event = event if data is event.data else attrs.evolve(event, data=data)
+        elif isinstance(event, Joined):
             if self.exchange.fetched:
                 self._start_first_message()
         elif not isinstance(event, Heartbeat):

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, compress
 from operator import is_not
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 
 import attrs
 
 from ..app.config import AppConfig, Component
 from ..protocol.diff import NO_COPIES, Copies
+from ..protocol.json import JSON_ARRAY, JSON_OBJECT
 from ..protocol.urls import AppURLs, encode_url, percent_encode
 from .forms import FILE_DATA_KEYS, INLINE, MAX_DEPTH, META, WITHOUT_FILES
 
@@ -75,17 +76,12 @@ Seen: TypeAlias = tuple[Any, Any]
 """A value, and its converted form."""
 
 
-_NOTHING: Seen = (object(), None)
+_ABSENT: Final = object()
+_NOTHING: Final[Seen] = (_ABSENT, None)
 
 
-_EMPTY: list[Any] = []
-
-
-_NO_ITEMS = (_EMPTY, _EMPTY)  # the same list: no part was converted
-
-
-def _both_are(kind: type, seen: Seen) -> bool:
-    return isinstance(seen[0], kind) and isinstance(seen[1], kind)
+_NO_ITEMS: Final[list[Any]] = []
+_NO_MEMBERS: Final[dict[str, Any]] = {}
 
 
 @attrs.define
@@ -140,10 +136,10 @@ class FileReader:
             kind: The component's type.
             before: The value of the previous frame, which shares its unchanged parts, and its result.
         """
-        if kind in WITHOUT_FILES or not isinstance(value, (str, dict, list)):
-            return cast("object", value)
+        if kind in WITHOUT_FILES:
+            return value
         if kind == "json" and not self.config.at_least(4, 21):
-            return cast("object", value)  # an app's own JSON may contain a "path" or a "name"
+            return value  # an app's own JSON may contain a "path" or a "name"
         return self._walk(value, kind, MAX_DEPTH, before)
 
     def _walk(self, value: Any, kind: str, depth: int, before: Seen) -> Any:
@@ -153,10 +149,10 @@ class FileReader:
             return self._replace_data_url(value, kind) if value.startswith("data:") else value
         if not depth:
             return value
-        if isinstance(value, dict):
-            return self._walk_mapping(cast("dict[str, Any]", value), kind, depth, before)
-        if isinstance(value, list):
-            return self._walk_items(cast("list[Any]", value), kind, depth, before)
+        if isinstance(value, JSON_OBJECT):
+            return self._walk_mapping(value, kind, depth, before)
+        if isinstance(value, JSON_ARRAY):
+            return self._walk_items(value, kind, depth, before)
         return value
 
     def _walk_mapping(self, mapping: dict[str, Any], kind: str, depth: int, before: Seen) -> Any:
@@ -164,36 +160,37 @@ class FileReader:
             file = self._find_file(mapping, kind)
             if file is not None:
                 return self.make(file)
-        known: tuple[dict[str, Any], dict[str, Any]] = before if _both_are(dict, before) else ({}, {})
-        olds, news = known
+        olds, news = before
+        if not (isinstance(olds, JSON_OBJECT) and isinstance(news, JSON_OBJECT)):
+            olds = news = _NO_MEMBERS
         walked = mapping
         for key, item in mapping.items():
-            seen = (olds[key], news[key]) if key in olds else _NOTHING
-            made = seen[1] if item is seen[0] else self._walk(item, kind, depth - 1, seen)
+            old = olds.get(key, _ABSENT)
+            made = news[key] if item is old else self._walk(item, kind, depth - 1, (old, news.get(key)))
             if made is not item:
                 walked = mapping.copy() if walked is mapping else walked
                 walked[key] = made
         return walked
 
     def _walk_items(self, items: list[Any], kind: str, depth: int, before: Seen) -> Any:
-        seen: tuple[list[Any], list[Any]] = before if _both_are(list, before) else _NO_ITEMS
-        olds, news = seen
+        olds, news = before
+        if not (isinstance(olds, JSON_ARRAY) and isinstance(news, JSON_ARRAY)):
+            olds = news = _NO_ITEMS
         known = min(len(olds), len(items))
-        if olds is news:
-            walked = items
-        else:
+        walked = items
+        if olds is not news:  # a part was converted
             walked = news[:known]
             walked += items[known:]
         changed: Iterable[int]
         copied = self._copies.get(id(items))
         # The frame before may not have been passed to this reader.
         if copied is not None and copied.before is olds and not copied.is_shifted:
-            changed = [place for place in copied.places if place < known]
+            changed = filter(known.__gt__, copied.places)
         else:  # no Python step for each unchanged part, because a chat may have thousands of messages
             changed = compress(range(known), map(is_not, items, olds))
         for place in chain(changed, range(known, len(items))):
-            before = (olds[place], news[place]) if place < known else _NOTHING
-            made = self._walk(items[place], kind, depth - 1, before)
+            seen = (olds[place], news[place]) if place < known else _NOTHING
+            made = self._walk(items[place], kind, depth - 1, seen)
             if made is not walked[place]:
                 walked = items.copy() if walked is items else walked
                 walked[place] = made

@@ -22,16 +22,20 @@ import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
 from ..events import UNKNOWN_OUTPUT, UnknownOutput
+from .json import JSON_ARRAY, JSON_OBJECT
 
 MAX_PATH_DEPTH: Final = 500
 """The longest path: deeper than any component's value, but safe for a caller's recursive code."""
 
 _INDEX: Final = re.compile(r"-?[0-9]{1,9}")
+
+_ARRAYS: Final[tuple[type[Any], ...]] = (JSON_ARRAY, tuple)
+"""Lists of edits, edits and paths may be tuples in a caller's code."""
 
 _OPERATIONS: Final = frozenset({"replace", "append", "add", "delete"})
 
@@ -74,19 +78,17 @@ class _Made:
     """The objects that one frame has made, by identity. The references keep the identities unique.
 
     Attributes:
-        containers: Copied containers.
-        lists: Those of them that are lists; see `Copies`.
-        texts: Concatenated texts.
+        lists: Copied lists; see `Copies`.
+        others: Copied dicts, and concatenated texts.
         moved: See `MAX_MOVED`.
         bytes: Their memory.
     """
 
-    __slots__ = ("bytes", "containers", "lists", "moved", "texts")
+    __slots__ = ("bytes", "lists", "moved", "others")
 
     def __init__(self) -> None:
-        self.containers: dict[int, object] = {}
         self.lists: dict[int, CopiedList] = {}
-        self.texts: dict[int, str] = {}
+        self.others: dict[int, object] = {}
         self.moved = self.bytes = 0
 
     def move(self, count: int) -> None:
@@ -110,16 +112,12 @@ def apply_diff(base: object, edits: Sequence[object], *, max_depth: int = MAX_PA
     Raises:
         DiffError: An edit is malformed, too deep, or does not fit the value.
     """
-    return _apply(base, _checked(edits), max_depth, _Made())
+    return _apply(base, edits, max_depth, _Made())
 
 
-def _checked(edits: object) -> Sequence[object]:
-    if not isinstance(edits, (list, tuple)):
+def _apply(base: object, edits: Any, max_depth: int, made: _Made) -> object:
+    if not isinstance(edits, _ARRAYS):
         raise DiffError(f"Edits must be a list, not {_kind(edits)}.")
-    return cast("Sequence[object]", edits)
-
-
-def _apply(base: object, edits: Sequence[object], max_depth: int, made: _Made) -> object:
     value = base
     for edit in edits:
         operation, path, operand = _check_edit(edit, max_depth)
@@ -131,68 +129,65 @@ def _apply(base: object, edits: Sequence[object], max_depth: int, made: _Made) -
     return value
 
 
-def _check_edit(edit: object, max_depth: int) -> tuple[str, list[object], object]:
+def _check_edit(edit: Any, max_depth: int) -> tuple[str, list[object], object]:
     """Return the parts of one edit, after checking its shape."""
-    if not isinstance(edit, (list, tuple)):
+    if not isinstance(edit, _ARRAYS):
         raise DiffError(f"An edit is [operation, path, value], not {_kind(edit)}.")
-    parts = cast("Sequence[object]", edit)
-    if len(parts) != 3:
-        raise DiffError(f"An edit is [operation, path, value]; this one has {len(parts):,} parts.")
-    operation, path, operand = parts
+    if len(edit) != 3:
+        raise DiffError(f"An edit is [operation, path, value]; this one has {len(edit):,} parts.")
+    operation, path, operand = edit
     if not isinstance(operation, str) or operation not in _OPERATIONS:
         raise DiffError("An edit has an operation Gradio does not know: " + _quote(operation))
-    if not isinstance(path, (list, tuple)):
+    if not isinstance(path, _ARRAYS):
         raise DiffError(f"The path of an edit is a list, not {_kind(path)}.")
-    steps = cast("list[object]", path)
-    if len(steps) > max_depth:
-        raise DiffError(f"The path of an edit has {len(steps):,} steps; the limit is {max_depth:,}.")
-    return operation, steps, operand
+    if len(path) > max_depth:
+        raise DiffError(f"The path of an edit has {len(path):,} steps; the limit is {max_depth:,}.")
+    return operation, path, operand
 
 
-def _ensure_writable(value: object, made: _Made) -> object:
+def _ensure_writable(value: Any, made: _Made) -> Any:
     """Return a container this frame may change: the value itself if the frame made it, else a copy."""
-    if id(value) in made.containers:
-        return value
-    copy: object
     # Why not a deep copy: a frame of a long chat changes one message, and the others are shared.
-    if isinstance(value, list):
-        before = cast("list[object]", value)
-        copy = copied = before.copy()
-        made.lists[id(copied)] = CopiedList(copied, before)
-    elif isinstance(value, dict):
-        copy = cast("dict[str, object]", value).copy()
+    if isinstance(value, JSON_ARRAY):
+        if id(value) in made.lists:
+            return value
+        copy = value.copy()
+        made.lists[id(copy)] = CopiedList(copy, value)
+    elif isinstance(value, JSON_OBJECT):
+        if id(value) in made.others:
+            return value
+        copy = value.copy()
+        made.others[id(copy)] = copy
     else:
         raise DiffError(f"The path of an edit leads into {_kind(value)}.")
-    made.containers[id(copy)] = copy
     made.bytes += sys.getsizeof(copy)
     return copy
 
 
-def _parent(root: object, path: list[object], made: _Made) -> object:
+def _parent(root: Any, path: list[object], made: _Made) -> Any:
     """Return the container of the last step, with all containers on the path made writable."""
     container = root
     for depth in range(len(path) - 1):
-        members = cast("dict[object, object]", container)
-        key = _key(container, path[depth], made)
+        members = container
+        key = _key(members, path[depth], made)
         members[key] = container = _ensure_writable(members[key], made)
     return container
 
 
-def _key(container: object, step: object, made: _Made) -> object:
+def _key(container: Any, step: Any, made: _Made) -> Any:
     """Return the index or key of an existing element of a list or dict, and record the index as edited."""
-    if isinstance(container, list):
-        elements = cast("list[object]", container)
-        index = _index(step, len(elements))
-        made.lists[id(elements)].places.add(index)
+    if isinstance(container, JSON_ARRAY):
+        index = _index(step, len(container))
+        made.lists[id(container)].places.add(index)
         return index
-    if not isinstance(step, str) or step not in cast("dict[object, object]", container):
+    if not isinstance(step, str) or step not in container:
         raise DiffError("An edit names a key the value does not have: " + _quote(step))
     return step
 
 
-def _index(step: object, size: int) -> int:
+def _index(step: Any, size: int) -> int:
     """Return a list index below `size`."""
-    index = _integer(step)
+    index: int = step if type(step) is int else _integer(step)
     if not 0 <= index < size:
         raise DiffError(f"An edit's index is out of range for a list of {size:,}.")
     return index
@@ -210,63 +205,61 @@ def _integer(step: object) -> int:
     return step
 
 
-def _edit(container: object, operation: str, step: object, operand: object, made: _Made) -> None:
+def _edit(container: Any, operation: str, step: object, operand: object, made: _Made) -> None:
     """Perform one operation on an element of a container this frame made."""
     if operation == "add":
         _add(container, step, operand, made)
     elif operation == "delete":
         _delete(container, step, made)
     else:
-        members = cast("dict[object, object]", container)
         key = _key(container, step, made)
-        members[key] = _edit_root(members[key], operation, operand, made)
+        container[key] = _edit_root(container[key], operation, operand, made)
 
 
-def _edit_root(value: object, operation: str, operand: object, made: _Made) -> object:
+def _edit_root(value: Any, operation: str, operand: Any, made: _Made) -> object:
     """Return the result of ``replace`` or ``append``, which only need the value itself."""
     if operation == "replace":
         return operand
     # Gradio's servers append only to texts, and lists grow by "add"; its clients also add numbers.
     if operation == "append":
         if isinstance(value, str) and isinstance(operand, str):
-            if made.texts.pop(id(value), None) is not None:
+            if made.others.pop(id(value), None) is not None:
                 made.move(len(value))
                 made.bytes -= sys.getsizeof(value)
             text = value + operand
-            made.texts[id(text)] = text
+            made.others[id(text)] = text
             made.bytes += sys.getsizeof(text)
             return text
         if _is_number(value) and _is_number(operand):
-            return cast("float", value) + cast("float", operand)
+            return value + operand
     raise DiffError(f"The edit {operation!r} with {_kind(operand)} does not fit {_kind(value)}.")
 
 
-def _add(container: object, step: object, operand: object, made: _Made) -> None:
-    if isinstance(container, list):
-        elements = cast("list[object]", container)
-        index = _index(step, len(elements) + 1)
-        made.move(len(elements) - index)
-        copied = made.lists[id(elements)]
-        copied.is_shifted |= index < len(elements)
+def _add(container: Any, step: Any, operand: object, made: _Made) -> None:
+    if isinstance(container, JSON_ARRAY):
+        size = len(container)
+        index = _index(step, size + 1)
+        made.move(size - index)
+        copied = made.lists[id(container)]
+        copied.is_shifted |= index < size
         copied.places.add(index)  # an earlier edit may have deleted an element there
-        elements.insert(index, operand)
+        container.insert(index, operand)
     elif isinstance(step, str):
-        cast("dict[str, object]", container)[step] = operand
+        container[step] = operand
     else:
         raise DiffError("An edit names a key of an object with " + _kind(step))
 
 
-def _delete(container: object, step: object, made: _Made) -> None:
+def _delete(container: Any, step: Any, made: _Made) -> None:
     """Remove a key of a dict, or the last element of a list at any index (see the module)."""
-    if not isinstance(container, list):
-        del cast("dict[object, object]", container)[_key(container, step, made)]
+    if not isinstance(container, JSON_ARRAY):
+        del container[_key(container, step, made)]
         return
-    elements = cast("list[object]", container)
     # No server's index exceeds the list's length before the frame, but many are too small.
-    _index(max(_integer(step), 0), len(made.lists[id(elements)].before))
-    if not elements:
+    _index(max(_integer(step), 0), len(made.lists[id(container)].before))
+    if not container:
         raise DiffError("An edit deletes from an empty list.")
-    elements.pop()
+    container.pop()
 
 
 def _is_number(value: object) -> bool:
@@ -341,7 +334,7 @@ class DiffDecoder:
         try:
             # Only an edit that replaces it in full applies to `UNKNOWN_OUTPUT`, which is neither text nor
             # container.
-            edited = _apply(value, _checked(edits), self._max_depth, made)
+            edited = _apply(value, edits, self._max_depth, made)
         except DiffError:
             return UNKNOWN_OUTPUT
         self.made_bytes += made.bytes
@@ -362,13 +355,12 @@ def looks_stale(data: Sequence[object], list_outputs: Collection[int] = ()) -> b
     return any(value and position not in list_outputs for position, value in enumerate(data))
 
 
-def _look_like_edits(value: object) -> bool:
-    return isinstance(value, list) and all(map(_looks_like_edit, cast("list[object]", value)))
+def _look_like_edits(value: Any) -> bool:
+    return isinstance(value, JSON_ARRAY) and all(map(_looks_like_edit, value))
 
 
-def _looks_like_edit(value: object) -> bool:
-    parts = cast("list[object]", value) if isinstance(value, list) else []
-    if len(parts) != 3:
+def _looks_like_edit(value: Any) -> bool:
+    if not isinstance(value, JSON_ARRAY) or len(value) != 3:
         return False
-    operation, path, _ = parts
+    operation, path, _ = value
     return isinstance(operation, str) and operation in _OPERATIONS and isinstance(path, list)

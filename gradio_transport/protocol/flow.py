@@ -109,9 +109,10 @@ TRANSITIONS: Mapping[State, Mapping[type[e.Event], State]] = MappingProxyType(
 
 def follow(state: State, event: e.Event) -> State | None:
     """Return the state after `event`, or None if the table does not allow it."""
-    if isinstance(event, _ANYWHERE):
+    following = TRANSITIONS[state].get(type(event))
+    if following is None and isinstance(event, _ANYWHERE):
         return state
-    return TRANSITIONS[state].get(type(event))
+    return following
 
 
 def advance(state: State, event: e.Event, *, strict: bool = False) -> State:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from .. import events as e
 from ..errors import MalformedMessage, Phase, excerpt
+from .json import JSON_ARRAY, JSON_OBJECT
 from .refusals import app_error
 
 Message = Mapping[str, Any]
@@ -40,7 +41,7 @@ def event_id_of(message: Any) -> str | None:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not isinstance(value, float) and (not isinstance(value, int) or isinstance(value, bool)):
         return None
     # NaN, Infinity and integers beyond float range cannot be shown or counted.
     return value if -_LARGEST <= value <= _LARGEST else None
@@ -52,7 +53,11 @@ def _integer(value: Any) -> int | None:
 
 
 def _mapping(value: Any) -> Message:
-    return cast("Message", value) if isinstance(value, dict) else {}
+    return value if isinstance(value, JSON_OBJECT) else {}
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, JSON_ARRAY) else []
 
 
 def _estimation(raw: Message, event_id: str | None) -> e.Event:
@@ -70,9 +75,8 @@ def _process_starts(raw: Message, event_id: str | None) -> e.Event:
 
 
 def _progress(raw: Message, event_id: str | None) -> e.Event:
-    data = raw.get("progress_data")
-    units = cast("list[Any]", data) if isinstance(data, list) else []
-    return e.Progress(event_id=event_id, raw=raw, units=tuple(_unit(_mapping(unit)) for unit in units))
+    units = tuple(_unit(_mapping(unit)) for unit in _items(raw.get("progress_data")))
+    return e.Progress(event_id=event_id, raw=raw, units=units)
 
 
 def _unit(raw: Message) -> e.ProgressUnit:
@@ -97,11 +101,6 @@ def _log(raw: Message, event_id: str | None) -> e.Event:
     )
 
 
-def _data(output: Message) -> list[Any]:
-    data = output.get("data")
-    return cast("list[Any]", data) if isinstance(data, list) else []
-
-
 def decode_generating(
     raw: Message, event_id: str | None, full: Callable[[list[Any]], list[Any]] | None = None
 ) -> e.ProcessGenerating:
@@ -113,7 +112,7 @@ def decode_generating(
         full: Returns full values for its data, if the wire carries edits.
     """
     output = _mapping(raw.get("output"))
-    data = _data(output)
+    data = _items(output.get("data"))
     return e.ProcessGenerating(
         event_id=event_id,
         raw=raw,
@@ -127,7 +126,7 @@ def _process_streaming(raw: Message, event_id: str | None) -> e.Event:
     return e.ProcessStreaming(
         event_id=event_id,
         raw=raw,
-        data=_data(_mapping(raw.get("output"))),
+        data=_items(_mapping(raw.get("output")).get("data")),
         time_limit=_number(raw.get("time_limit")),
     )
 
@@ -232,19 +231,15 @@ def decode_output(
         return e.ProcessCompleted(event_id=event_id, raw=raw, success=False, error=error)
     if not isinstance(output.get("data"), list):
         return _malformed_completion(raw, event_id)
-    states = output.get("changed_state_ids")
+    states = _items(output.get("changed_state_ids"))
     return e.ProcessCompleted(
         event_id=event_id,
         raw=raw,
-        data=_data(output),
+        data=_items(output.get("data")),
         duration=_number(output.get("duration")),
         average_duration=_number(output.get("average_duration")),
         used_cache=_text(output.get("used_cache")) or _text(raw.get("used_cache")),
-        changed_state_ids=tuple(
-            state_id for state_id in cast("list[Any]", states) if isinstance(state_id, int)
-        )
-        if isinstance(states, list)
-        else (),
+        changed_state_ids=tuple(state_id for state_id in states if isinstance(state_id, int)),
         render_config=_mapping(output.get("render_config")) or None,
     )
 

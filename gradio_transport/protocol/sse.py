@@ -86,10 +86,14 @@ class SSEDecoder:
         if self._held:
             chunk = self._held + chunk
         blocks = _split_blocks(chunk)
-        self._check_sizes(len(chunk), blocks)
+        if self._too_large or len(self._buffer) + len(chunk) > self._max_event_bytes:
+            self._check_sizes(blocks)
         rest = blocks.pop()
         events = self._decode(blocks) if blocks else []
-        self._buffer_rest(rest)
+        if rest:
+            self._buffer_rest(rest)
+        else:
+            self._held = b""
         return events
 
     def close(self) -> bytes:
@@ -109,12 +113,10 @@ class SSEDecoder:
         self._reset()
         return tail
 
-    def _check_sizes(self, arrived: int, blocks: list[bytes]) -> None:
+    def _check_sizes(self, blocks: list[bytes]) -> None:
         """Reject the chunk if one of its blocks, complete or not, is too large."""
         if self._too_large:
             raise self._error()
-        if len(self._buffer) + arrived <= self._max_event_bytes:
-            return
         begun = len(self._buffer)
         for block in blocks:
             size = begun + len(block) if begun else len(block.lstrip(_LINE_ENDS))

@@ -20,7 +20,7 @@ def json_text(value: object) -> str:
 
 
 def plain_text(value: object) -> str:
-    """Return a text as it is, None as an empty text, and other values as JSON."""
+    """Return a string unchanged, None as an empty string, and other values as JSON."""
     return value if isinstance(value, str) else json_text(value) if value is not None else ""
 
 
