@@ -26,7 +26,7 @@ from pathlib import Path
 from . import check, compare, growth, history
 from .drivers import DRIVERS
 from .environments import ROOT
-from .reporting import markdown, text, write_page, write_plot
+from .reporting import markdown, tables_text, text, write_page, write_plot
 from .running import PLANS, run
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -68,7 +68,7 @@ def do_check(options: argparse.Namespace) -> int:
     if options.record:
         document = check.run(options.rounds)
         history.record(document, "counts")
-        print(check.text(document))
+        print(tables_text(document["results"]))
         return 0
     against = options.against or history.newest("counts")
     return int(check.check(history.load(against), options.margin, options.rounds))

@@ -17,7 +17,7 @@ from typing import Any
 from . import compare
 from .compare import Change
 from .history import about
-from .reporting import Results, aligned, plan_rows, table, where
+from .reporting import Results, plan_rows, table, where
 from .running import Plan, measure, serving
 
 ROUNDS = 3
@@ -73,12 +73,4 @@ def markdown(document: dict[str, Any]) -> str:
     lines = [where(document["about"])]
     for plan, titles, rows in plan_rows(document["results"]):
         lines += ["", f"#### {plan}", "", *table(titles, rows)]
-    return "\n".join(lines)
-
-
-def text(document: dict[str, Any]) -> str:
-    """Return the counts for a terminal."""
-    lines: list[str] = []
-    for plan, titles, rows in plan_rows(document["results"]):
-        lines += ["", plan, *aligned([titles, *rows])]
     return "\n".join(lines)

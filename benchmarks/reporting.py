@@ -197,10 +197,15 @@ _TARGET_TITLES = ["what", "of", "against", "target", "reached", ""]
 def text(document: dict[str, Any]) -> str:
     """Return everything for a terminal."""
     results: Results = document["results"]
+    targets = aligned([_TARGET_TITLES, *_target_rows(results)])
+    return "\n".join([tables_text(results), "", "targets", *targets])
+
+
+def tables_text(results: Results) -> str:
+    """Return the table of each plan for a terminal."""
     lines: list[str] = []
     for plan, titles, rows in plan_rows(results):
         lines += ["", plan, *aligned([titles, *rows])]
-    lines += ["", "targets", *aligned([_TARGET_TITLES, *_target_rows(results)])]
     return "\n".join(lines)
 
 

@@ -26,21 +26,13 @@ from ..errors import (
     ConnectError,
     GradioTransportError,
     LocalProtocolError,
-    Phase,
     UnsupportedProtocol,
 )
 from ..protocol.addresses import AddressRule
 from ..protocol.commands import Request, Response
 from ..protocol.headers import check_headers
 from ..protocol.multipart import Multipart
-from .aiohttp_requests import (
-    CLOSE_TIMEOUT,
-    FILE_BUFFER_BYTES,
-    HandshakeAnswered,
-    open_session,
-    route_options,
-    verbatim_url,
-)
+from .aiohttp_requests import CLOSE_TIMEOUT, HandshakeAnswered, open_session, route_options, verbatim_url
 from .aiohttp_stream import AiohttpStream, Reply, StaleConnectionError, bound_head, response_head
 from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
@@ -232,8 +224,6 @@ class AiohttpEngine:
             **self._route_options(request.url),
             "timeout": aiohttp.ClientTimeout(connect=patience.connect_seconds),
         }
-        if patience.phase is Phase.DOWNLOAD:
-            options["read_bufsize"] = FILE_BUFFER_BYTES
         url, body = verbatim_url(request.url), request.body
         if body is None or (isinstance(body, bytes) and len(body) <= CHUNK_BYTES):
             if patience.whole is not None:  # bounds the head too

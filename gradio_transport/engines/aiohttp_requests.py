@@ -16,12 +16,10 @@ from yarl import URL
 from .aiohttp_stream import Reply
 from .routes import Route
 
-FILE_BUFFER_BYTES = 256 * 1024
-"""Buffered bytes of a file; aiohttp pauses reading at twice as many.
+_BUFFER_BYTES = 256 * 1024
+"""Received bytes of a reply; asyncio pauses reading at twice as many.
 
-asyncio reads as many at once, so with a smaller buffer it would pause after each read. Not for other
-replies: while less is buffered, aiohttp 3.14 calls its parser once more for each chunk that is read, and each
-message of a stream is a chunk.
+asyncio reads as many at once, so with a smaller buffer it would pause after each read.
 """
 
 _REFUSAL_BYTES = 64 * 1024
@@ -93,6 +91,7 @@ def open_session(
         auto_decompress=False,
         response_class=Reply,
         timeout=timeout,
+        read_bufsize=_BUFFER_BYTES,
         max_line_size=head_bytes,
         max_field_size=head_bytes,
         max_headers=head_fields,
